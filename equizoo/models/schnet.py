@@ -1,0 +1,211 @@
+"""SchNet, plain and relaxed.
+
+Schütt et al., "SchNet: A continuous-filter convolutional neural network for modeling quantum interactions" (2017).
+Relaxed as in Manolache et al., "Learning (Approximately) Equivariant Networks via Constrained Optimization" (ACE),
+Section 4 and Appendix A: one γ for each interaction block.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from equizoo.nn.continuous_filter import (
+    can_tabulate,
+    filter_convolution,
+    knot_distances,
+    tabulated_convolution,
+)
+from equizoo.nn.pairs import Pairs, pairs_within
+from equizoo.nn.radial import GaussianBasis, cosine_envelope, shifted_softplus
+from equizoo.nn.checks import check_molecules
+from equizoo.nn.readout import AGGREGATIONS, PropertyReadout, centre
+from equizoo.relaxation.layer import Relaxation
+from equizoo.symmetry.features import DirectSum, Labels, Points, Scalars, Vectors
+
+
+@dataclass(frozen=True)
+class SchNetConfig:
+    """Shape of a SchNet. The defaults are the configuration published with ACE (127,553 parameters).
+
+    Attributes:
+        hidden: Width of the node features and filters.
+        interactions: Number of interaction blocks.
+        gaussians: Number of radial basis functions.
+        cutoff: Interaction radius [Å].
+        readout: Width of each target's readout.
+        aggregations: One entry a target: how atomic outputs become a molecular value, see
+            :class:`equizoo.nn.readout.PropertyReadout`.
+        relaxed: Build the unconstrained branches and their γ.
+        branch: Input of the branches: ``"features"``, the layer's node features and centred positions, as in the
+            theory; or ``"positions"``, the published chain of linear maps on centred positions (153,543 parameters).
+    """
+
+    hidden: int = 64
+    interactions: int = 6
+    gaussians: int = 50
+    cutoff: float = 10.0
+    readout: int = 32
+    aggregations: tuple[str, ...] = ("sum",)
+    relaxed: bool = False
+    branch: str = "features"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "aggregations", tuple(self.aggregations))
+        unknown = set(self.aggregations) - set(AGGREGATIONS)
+        if unknown or not self.aggregations:
+            raise ValueError(
+                f"aggregations must be among {sorted(AGGREGATIONS)}, got {list(self.aggregations)}"
+            )
+        if self.branch not in ("features", "positions"):
+            raise ValueError(f"branch must be 'features' or 'positions', got {self.branch!r}")
+        for name in ("hidden", "interactions", "readout", "cutoff"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+
+
+class FilterNetwork(nn.Module):
+    """Continuous filter W(d) with its cutoff envelope, ``(P,)`` distances [Å] to ``(P, C)`` filters."""
+
+    def __init__(self, config: SchNetConfig) -> None:
+        super().__init__()
+        self.cutoff = config.cutoff
+        self.lin1 = nn.Linear(config.gaussians, config.hidden)
+        self.lin2 = nn.Linear(config.hidden, config.hidden)
+
+    def forward(self, distance: Tensor, basis: Tensor) -> Tensor:
+        filters = self.lin2(shifted_softplus(self.lin1(basis)))
+        return filters * cosine_envelope(distance, self.cutoff).unsqueeze(-1)
+
+
+class Interaction(nn.Module):
+    """Residual interaction block, ``h + lin(ssp(lin2(Σ_j W(d_ij)∘lin1(h_j))))``, optionally relaxed."""
+
+    def __init__(self, config: SchNetConfig) -> None:
+        super().__init__()
+        width = config.hidden
+        self.filter = FilterNetwork(config)
+        self.lin1 = nn.Linear(width, width, bias=False)
+        self.lin2 = nn.Linear(width, width)
+        self.lin = nn.Linear(width, width)
+        self.relaxation: Relaxation | None = None
+
+    def forward(self, h: Tensor, pairs: Pairs, distance: Tensor, basis: Tensor) -> Tensor:
+        """Update ``(N, C)`` node features; ``distance`` and ``basis`` belong to the pairs or to the knots of a table."""
+        filters = self.filter(distance, basis)
+        x = self.lin1(h)
+        if distance is pairs.distance:
+            x = filter_convolution(x, filters, pairs)
+        else:
+            x = tabulated_convolution(x, filters, pairs, self.filter.cutoff)
+        return h + self.lin(shifted_softplus(self.lin2(x)))
+
+
+class SchNet(nn.Module):
+    """Invariant message passing on distances; predicts molecular properties.
+
+    Args:
+        config: The shape of the network.
+
+    Attributes:
+        scale, shift, reference: Statistics of the training set, see :meth:`set_statistics`.
+        input_types, output_type: How the Euclidean group acts on the arguments and on the result.
+
+    Example:
+        >>> model = SchNet(SchNetConfig(interactions=2, aggregations=("sum", "dipole")))
+        >>> z, pos = torch.tensor([8, 1, 1]), torch.tensor([[0.0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
+        >>> model(z, pos).shape
+        torch.Size([1, 2])
+
+    References:
+        Schütt et al. (2017); ACE, Appendix A (relaxation); parameter counts of ACE, Table 4.
+    """
+
+    def __init__(self, config: SchNetConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or SchNetConfig()
+        width = config.hidden
+        self.embedding = nn.Embedding(100, width, padding_idx=0)
+        self.basis = GaussianBasis(config.gaussians, config.cutoff)
+        self.interactions = nn.ModuleList(Interaction(config) for _ in range(config.interactions))
+        self.readout = PropertyReadout(width, config.readout, config.aggregations)
+        self.relaxation: nn.Linear | None = None
+        for name, parameter in self.interactions.named_parameters():
+            nn.init.xavier_uniform_(parameter) if name.endswith("weight") else nn.init.zeros_(parameter)
+        if config.relaxed:
+            self._relax()
+        self.input_types = {"z": Labels(), "pos": Points(), "batch": None}
+        self.output_type = Scalars(len(config.aggregations), per="graph")
+
+    def _relax(self) -> None:
+        width, out = self.config.hidden, Scalars(self.config.hidden)
+        for k, layer in enumerate(self.interactions):
+            if self.config.branch == "positions":
+                branch: nn.Module = nn.Sequential(nn.BatchNorm1d(width), nn.Linear(width, width))
+                layer.relaxation = Relaxation(branch, None, out)
+            else:
+                branch = nn.Sequential(nn.Linear(width + 3, width), nn.SiLU(), nn.Linear(width, width))
+                layer.relaxation = Relaxation(branch, DirectSum(Scalars(width), Vectors(1)), out)
+        if self.config.branch == "positions":
+            self.relaxation = nn.Linear(3, width)
+
+    def set_statistics(self, scale: Tensor, shift: Tensor, reference: Tensor) -> None:
+        """Set how the readouts become target units; see :class:`equizoo.nn.readout.PropertyReadout`.
+
+        Args:
+            scale: ``(T,)`` spread of each target [its unit].
+            shift: ``(T,)`` mean of the targets that are averaged over atoms [their unit].
+            reference: ``(100, T)`` contribution of an atom of each element to the targets that are summed.
+        """
+        self.readout.set_statistics(scale, shift, reference)
+
+    def forward(
+        self, z: Any, pos: Tensor | None = None, batch: Tensor | None = None, num_graphs: int | None = None
+    ) -> Tensor:
+        """Predict the targets of a batch of molecules.
+
+        Args:
+            z: ``(N,)`` atomic numbers, or a PyG ``Data``/``Batch`` with ``z``, ``pos`` and ``batch``.
+            pos: ``(N, 3)`` positions [Å].
+            batch: ``(N,)`` molecule of each atom, ascending from 0; None for one molecule.
+            num_graphs: B, if it is known; saves looking it up in ``batch``.
+
+        Returns:
+            ``(B, T)`` targets, in the units of the training set.
+
+        Raises:
+            TypeError: ``pos`` is missing.
+            ValueError: No atoms, shapes that do not fit, an unsorted ``batch``, an atomic number outside 1 to 99, or
+                positions that are not finite.
+        """
+        if pos is None:
+            if not (hasattr(z, "pos") and hasattr(z, "z")):
+                raise TypeError("SchNet takes z, pos and batch, or one PyG Data or Batch that has z and pos")
+            z, pos, batch = z.z, z.pos, getattr(z, "batch", None)
+        if batch is None:
+            batch, num_graphs = torch.zeros(pos.shape[0], dtype=torch.long, device=pos.device), 1
+        if not torch.compiler.is_compiling():
+            check_molecules(z, pos, batch)
+        z, count = z.long(), int(batch[-1]) + 1 if num_graphs is None else num_graphs
+        pairs = pairs_within(pos, batch, count, self.config.cutoff)
+        h = self.embedding(z)
+        distance = pairs.distance
+        if can_tabulate(h, pairs):
+            distance = knot_distances(self.config.cutoff, dtype=h.dtype, device=h.device)
+        basis = self.basis(distance)
+        relaxed = any(layer.relaxation is not None for layer in self.interactions)
+        centred = centre(pos, torch.ones_like(pos[:, :1]), batch, count) if relaxed else None
+        chain = None if self.relaxation is None else self.relaxation(centred)
+        for layer in self.interactions:
+            before, h = h, layer(h, pairs, distance, basis)
+            if layer.relaxation is None:
+                continue
+            if chain is None:
+                h = layer.relaxation(h, torch.cat([before, centred], dim=-1))
+            else:
+                chain = layer.relaxation.branch(chain)
+                h = layer.relaxation.add(h, chain)
+        return self.readout(h, z, pos, batch, count)

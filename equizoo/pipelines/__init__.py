@@ -1,0 +1,79 @@
+"""From what a user has to what the user wants: one pipeline a task.
+
+Example:
+    >>> pipeline("molecule-property")
+    Traceback (most recent call last):
+    equizoo.pipelines.UnknownTask: no task named 'molecule-property'; did you mean 'molecule-properties'?
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+from equizoo.hub.errors import EquizooError, did_you_mean
+
+if TYPE_CHECKING:
+    from torch import nn
+
+#: Where the class of each task lives, and the checkpoint it uses unless told.
+TASKS = {"molecule-properties": ("equizoo.pipelines.properties:MoleculePropertyPipeline", "schnet-qm9-ace")}
+
+
+class UnknownTask(EquizooError, ValueError):
+    """There is no pipeline of that name."""
+
+
+class MissingExtra(EquizooError, ImportError):
+    """A pipeline or an option needs a package that is not installed."""
+
+
+def require(module: str, extra: str, use: str) -> None:
+    """Check that an optional package is installed.
+
+    Args:
+        module: Name it is imported by.
+        extra: The extra of equizoo that installs it.
+        use: What it is needed for.
+
+    Raises:
+        MissingExtra: It is not installed; the message says how to install it.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise MissingExtra(f"{use} needs {module}: pip install 'equizoo[{extra}]'")
+
+
+def pipeline(task: str, model: str | nn.Module | None = None, device: Any = None, **options: Any) -> Any:
+    """Return the pipeline of a task, ready to be called with inputs.
+
+    Args:
+        task: ``"molecule-properties"``.
+        model: Name, local folder or Hub id of a checkpoint, or a model that
+            :func:`equizoo.from_pretrained` returned; the task's default unless given.
+        device: Where the model runs; the CPU unless given.
+        **options: Options of the task's class, see
+            :class:`equizoo.pipelines.properties.MoleculePropertyPipeline`.
+
+    Returns:
+        A callable; one input gives one answer, a list of inputs gives a list of answers.
+
+    Raises:
+        UnknownTask: There is no such task; the message names the nearest.
+        TypeError: There is no such option; the message names the nearest.
+    """
+    if task not in TASKS:
+        raise UnknownTask(
+            f"no task named {task!r}{did_you_mean(task, TASKS) or f'; there are {sorted(TASKS)}'}"
+        )
+    path, default = TASKS[task]
+    module, _, name = path.partition(":")
+    cls = getattr(importlib.import_module(module), name)
+    for option in options.keys() - cls.OPTIONS:
+        hint = did_you_mean(option, cls.OPTIONS) or f"; its options are {', '.join(cls.OPTIONS)}"
+        raise TypeError(f"{task!r} has no option {option!r}{hint}")
+    if model is None or isinstance(model, str):
+        from equizoo.hub.loading import from_pretrained
+
+        model = from_pretrained(model or default)
+    return cls(model, device=device, **options)

@@ -1,0 +1,153 @@
+"""Three-dimensional geometries: making them, relaxing them, and telling whether they are one molecule.
+
+References:
+    S. Wang, J. Witek, G. A. Landrum, S. Riniker, J. Chem. Inf. Model. 60, 2044 (2020): ETKDGv3.
+    T. A. Halgren, J. Comput. Chem. 17, 490 (1996): MMFF94.
+    C. Bannwarth, S. Ehlert, S. Grimme, J. Chem. Theory Comput. 15, 1652 (2019): GFN2-xTB.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+#: Two atoms nearer than this [Å] are one atom given twice.
+COINCIDENT = 0.3
+#: Atoms are bonded below this multiple of the sum of their covalent radii.
+BONDED = 1.3
+#: Bond lengths of QM9, as multiples of the sum of covalent radii: 0.784 to 1.120.
+USUAL = (0.75, 1.15)
+
+_EMBED_SECONDS, _EMBED_ATTEMPTS = 20, 60
+_MMFF_STEPS, _MMFF_ROUNDS = 500, 10
+_XTB_FORCE, _XTB_STEPS = 0.01, 500  # [eV/Å]
+
+
+class Refused(ValueError):
+    """An input that is not answered; the message is the reason."""
+
+
+def embed(mol: Any, seed: int) -> np.ndarray:
+    """Make a geometry from a molecular graph: ETKDGv3, then MMFF94.
+
+    Args:
+        mol: RDKit ``Mol`` with explicit hydrogens.
+        seed: Seed of the embedding; the same seed gives the same geometry.
+
+    Returns:
+        (n, 3) float64 positions [Å].
+
+    Raises:
+        Refused: MMFF94 has no parameters for it, or no geometry was found within the limits.
+    """
+    from rdkit import rdBase
+    from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
+
+    mol = type(mol)(mol)
+    with rdBase.BlockLogs():
+        if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol):
+            raise Refused("no 3-D geometry: MMFF94 has no parameters for this molecule; give coordinates")
+        for random_start in (False, True):
+            options = rdDistGeom.ETKDGv3()
+            options.randomSeed = seed
+            options.useRandomCoords = random_start
+            options.maxIterations = _EMBED_ATTEMPTS
+            if hasattr(options, "timeout"):
+                options.timeout = _EMBED_SECONDS
+            if rdDistGeom.EmbedMolecule(mol, options) == 0:
+                break
+        else:
+            raise Refused(
+                "no 3-D geometry: the embedding failed; the rings or the stereochemistry may be impossible"
+            )
+        for _ in range(_MMFF_ROUNDS):
+            if rdForceFieldHelpers.MMFFOptimizeMolecule(mol, maxIters=_MMFF_STEPS) == 0:
+                return np.array(mol.GetConformer().GetPositions())
+    raise Refused("no 3-D geometry: the MMFF94 minimisation did not converge")
+
+
+def relax_xtb(z: np.ndarray, pos: np.ndarray) -> np.ndarray:
+    """Relax a neutral closed-shell molecule with GFN2-xTB.
+
+    Args:
+        z: (n,) atomic numbers.
+        pos: (n, 3) positions [Å].
+
+    Returns:
+        (n, 3) float64 positions [Å], with every force below 0.01 eV/Å.
+
+    Raises:
+        Refused: It did not converge, or a bond formed or broke on the way.
+    """
+    from ase import Atoms
+    from ase.optimize import BFGS
+    from tblite.ase import TBLite
+
+    atoms = Atoms(numbers=z, positions=pos, calculator=TBLite(method="GFN2-xTB", verbosity=0))
+    try:
+        converged = BFGS(atoms, logfile=None).run(fmax=_XTB_FORCE, steps=_XTB_STEPS)
+    except Exception as error:  # tblite and ASE raise many types; any of them means no geometry
+        raise Refused(f"no 3-D geometry: GFN2-xTB failed ({str(error).splitlines()[0]})") from error
+    if not converged:
+        raise Refused("no 3-D geometry: the GFN2-xTB relaxation did not converge")
+    relaxed = atoms.get_positions()
+    if not np.array_equal(relative_distances(z, pos) < BONDED, relative_distances(z, relaxed) < BONDED):
+        raise Refused("no 3-D geometry: GFN2-xTB formed or broke a bond, so it is another molecule")
+    return relaxed
+
+
+def relative_distances(z: np.ndarray, pos: np.ndarray) -> np.ndarray:
+    """Return (n, n) distances as multiples of the sum of covalent radii; infinite on the diagonal."""
+    from rdkit import Chem
+
+    table = Chem.GetPeriodicTable()
+    radii = np.array([table.GetRcovalent(int(k)) for k in z])
+    relative = np.linalg.norm(pos[:, None] - pos[None], axis=-1) / (radii[:, None] + radii[None])
+    np.fill_diagonal(relative, np.inf)
+    return relative
+
+
+def check_geometry(z: np.ndarray, pos: np.ndarray) -> str | None:
+    """Check that positions are those of one molecule.
+
+    Args:
+        z: (n,) atomic numbers.
+        pos: (n, 3) positions [Å].
+
+    Returns:
+        None, or what is unlike every molecule of QM9 in it.
+
+    Raises:
+        Refused: A coordinate is not finite, two atoms are in one place, or there are several fragments.
+    """
+    if not np.isfinite(pos).all():
+        atom = int((~np.isfinite(pos)).any(1).argmax()) + 1
+        raise Refused(f"atom {atom} has a coordinate that is not a finite number")
+    distance = np.linalg.norm(pos[:, None] - pos[None], axis=-1) + np.diag(np.full(len(z), np.inf))
+    i, j = divmod(int(distance.argmin()), len(z))
+    if distance[i, j] < COINCIDENT:
+        raise Refused(f"atoms {i + 1} and {j + 1} are {distance[i, j]:.2f} Å apart: they coincide")
+    relative = relative_distances(z, pos)
+    links = _links(relative)
+    fragments = 1 + int((links > BONDED).sum())
+    if fragments > 1:
+        raise Refused(
+            f"the coordinates are {fragments} separate fragments; give one molecule at a time, in Å"
+        )
+    if relative.min() < USUAL[0] or links.max(initial=1.0) > USUAL[1]:
+        return "bond lengths unlike any in the training set: is the geometry relaxed, and in Å?"
+    return None
+
+
+def _links(relative: np.ndarray) -> np.ndarray:
+    """Return the n - 1 edges of the minimum spanning tree: the bonds that hold the molecule together."""
+    joined = np.zeros(len(relative), dtype=bool)
+    joined[0] = True
+    nearest, links = relative[0].copy(), []
+    while not joined.all():
+        k = int(np.where(joined, np.inf, nearest).argmin())
+        links.append(nearest[k])
+        joined[k] = True
+        nearest = np.minimum(nearest, relative[k])
+    return np.array(links)

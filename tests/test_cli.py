@@ -1,0 +1,282 @@
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import equizoo
+from equizoo import cli
+from equizoo.data.qm9 import TARGETS
+from equizoo.hub.checkpoint import save_checkpoint
+from equizoo.hub.registry import Registry
+from equizoo.models.schnet import SchNet, SchNetConfig
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    torch.manual_seed(0)
+    model = SchNet(SchNetConfig(hidden=8, interactions=1, gaussians=4, aggregations=("sum",) * len(TARGETS)))
+    half_width = {target.name: 0.2 for target in TARGETS}
+    card = {
+        "name": "small-qm9",
+        "family": "schnet",
+        "task": "molecule-properties",
+        "dataset": "qm9",
+        "method": "none",
+        "targets": [target._asdict() for target in TARGETS],
+        "domain": {"elements": ["H", "C", "N", "O", "F"], "max_heavy_atoms": 9},
+        "calibration": {"mmff": {"coverage": 0.9, "n": 10, "half_width": half_width, "mae": {"gap": 0.1234}}},
+        "training": {"command": "equizoo train small.yaml", "recipe": "small.yaml"},
+    }
+    folder = tmp_path_factory.mktemp("cli") / "small-qm9"
+    save_checkpoint(folder, card, {"equivariant": model})
+    return folder
+
+
+@pytest.fixture
+def zoo(checkpoint, tmp_path, monkeypatch):
+    small = Registry(tmp_path / "zoo")
+    small.register(checkpoint)
+    for module in ("equizoo.hub.registry", "equizoo.hub.locate", "equizoo.commands.zoo"):
+        monkeypatch.setattr(f"{module}.bundled", lambda: small)
+
+
+def run(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+def shell(*arguments, text=None):
+    """Run the command line as a user does."""
+    command = [sys.executable, "-m", "equizoo.cli", *map(str, arguments)]
+    return subprocess.run(  # noqa: S603
+        command, cwd=Path(__file__).parents[1], input=text, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_list(zoo, capsys):
+    assert run("list") == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split() == ["name", "family", "task", "dataset", "method", "summary"]
+    assert row.startswith("small-qm9  schnet")
+
+
+def test_list_json_and_csv(zoo, capsys):
+    assert run("list", "*qm9*", "--method", "none", "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0]["name"] == "small-qm9"
+    assert run("list", "--csv") == 0
+    assert next(csv.DictReader(io.StringIO(capsys.readouterr().out)))["family"] == "schnet"
+
+
+def test_list_without_a_match(zoo, capsys):
+    assert run("list", "*zinc*", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert run("list", "--family", "segnn") == 0
+    assert capsys.readouterr().out == "no bundled model matches\n"
+
+
+def test_info(zoo, capsys):
+    assert run("info", "small-qm9") == 0
+    out = capsys.readouterr().out
+    for part in (
+        "small-qm9: schnet",
+        "H C N O F",
+        "at most 9",
+        "equizoo train small.yaml",
+        "0.1234",
+        "MAE mmff",
+    ):
+        assert part in out
+
+
+def test_info_json(checkpoint, capsys):
+    assert run("info", checkpoint, "--json") == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["config"]["targets"][4]["name"] == "gap"
+    assert data["numbers"]["equivariant"] > 0
+
+
+@pytest.mark.parametrize(
+    ("inputs", "code", "refused"),
+    [(["CCO", "c1ccccc1"], 0, 0), (["CCO", "C1CC"], 3, 1), (["C1CC", "[Xx]", ""], 1, 3)],
+)
+def test_predict_exit_codes(checkpoint, capsys, inputs, code, refused):
+    assert run("predict", *inputs, "--model", checkpoint) == code
+    captured = capsys.readouterr()
+    assert ("HOMO" in captured.out) == (code != 1)
+    message = f"equizoo: {refused} of {len(inputs)} inputs have no answer"
+    assert (message in captured.err) == (refused > 0)
+
+
+def test_predict_json_csv_and_plot(checkpoint, capsys, tmp_path):
+    files = tmp_path / "a.csv", tmp_path / "a.png"
+    assert run("predict", "CCO", "--model", checkpoint, "--json", "--csv", files[0], "--plot", files[1]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert answer["properties"]["gap"]["unit"] == "eV"
+    assert answer["properties"]["gap"]["test_mae"] == 0.1234
+    (row,) = csv.DictReader(io.StringIO(files[0].read_text()))
+    assert row["input"] == "CCO"
+    assert files[1].read_bytes()[:4] == b"\x89PNG"
+
+
+def test_predict_reads_a_file_and_is_reproducible(checkpoint, capsys, tmp_path):
+    path = tmp_path / "two.smi"
+    path.write_text("CCO ethanol\nCC ethane\n")
+    outputs = []
+    for _ in range(2):
+        assert run("predict", path, "--model", checkpoint, "--seed", 7, "--json") == 0
+        outputs.append(json.loads(capsys.readouterr().out))
+    assert [answer["name"] for answer in outputs[0]] == ["ethanol", "ethane"]
+    assert outputs[0] == outputs[1]
+
+
+def test_predict_reads_standard_input(checkpoint):
+    done = shell("predict", "-", "--model", checkpoint, "--json", text="CCO\n\nCC\n")
+    assert done.returncode == 0, done.stderr
+    assert [answer["input"] for answer in json.loads(done.stdout)] == ["CCO", "CC"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["info", "small-qm8"], "did you mean 'small-qm9'"),
+        (["predict", "CCO", "--model", "no-such-model"], "no model named 'no-such-model'"),
+        (["predict", "CCO", "--model", "small-qm9", "--task", "molecule-property"], "molecule-properties"),
+        (["predict", "CCO", "--model", "small-qm9", "--csv", "/no/folder/a.csv"], "no such folder"),
+        (["predict", "CCO", "--model", "small-qm9", "--device", "quantum"], "quantum"),
+        (["export", "small-qm9", "a.txt"], "must end in .pt2"),
+        (["export", "small-qm9", "/no/folder/a.pt2"], "no folder"),
+        (["export", "small-qm9", "a.pt2", "--variant", "partial"], "no variant 'partial'"),
+    ],
+)
+def test_errors_are_one_line(zoo, capsys, arguments, message):
+    assert run(*arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert line.startswith("equizoo: error: ")
+    assert message in line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["forecast"],
+        ["predict"],
+        ["predict", "CCO", "--geometry", "guess"],
+        ["predict", "CCO", "--seed", "x"],
+        ["list", "--json", "--csv"],
+        ["list", "--famly", "schnet"],
+        ["info"],
+        ["train"],
+        ["evaluate"],
+        ["export", "small-qm9"],
+    ],
+)
+def test_wrong_usage(capsys, arguments):
+    with pytest.raises(SystemExit) as caught:
+        run(*arguments)
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["list", "info", "predict", "train", "evaluate", "export"])
+def test_every_command_has_help(capsys, command):
+    with pytest.raises(SystemExit) as caught:
+        run(command, "--help")
+    assert caught.value.code == 0
+    assert "usage:" in capsys.readouterr().out
+
+
+def test_version_and_exit_codes_in_help(capsys):
+    for option, part in (("--version", equizoo.__version__), ("--help", "some inputs were answered")):
+        with pytest.raises(SystemExit) as caught:
+            run(option)
+        assert caught.value.code == 0
+        assert part in capsys.readouterr().out
+
+
+def test_debug_shows_the_traceback(zoo):
+    with pytest.raises(equizoo.hub.EquizooError):
+        run("--debug", "info", "no-such-model")
+
+
+def test_interrupt(zoo, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("equizoo.commands.zoo.list_models", interrupted)
+    assert run("list") == 130
+    assert capsys.readouterr().err == "equizoo: interrupted\n"
+
+
+def test_train_passes_options_on_and_returns_the_code(monkeypatch):
+    seen = []
+    monkeypatch.setattr("equizoo.training.__main__.main", lambda arguments: seen.append(arguments) or 2)
+    assert run("train", "a.yaml", "--set", "optimiser.lr=1e-3", "--seeds", "0-4", "--smoke") == 2
+    assert seen == [["a.yaml", "--set", "optimiser.lr=1e-3", "--seeds", "0-4", "--smoke"]]
+
+
+def test_evaluate_passes_options_on(monkeypatch):
+    seen = []
+    monkeypatch.setattr("equizoo.training.evaluate.main", lambda arguments: seen.append(arguments) or 0)
+    assert run("evaluate", "runs/a", "--split", "valid") == 0
+    assert seen == [["runs/a", "--split", "valid"]]
+
+
+def test_export(checkpoint, capsys, tmp_path):
+    path = tmp_path / "small.pt2"
+    assert run("export", checkpoint, path) == 0
+    assert "inputs z, pos, counts" in capsys.readouterr().out
+    assert path.is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("truncated", lambda folder: _cut(folder / "equivariant" / "model.safetensors"), "truncated"),
+        ("extra-key", lambda folder: _replace(folder / "config.json", '"name"', '"nme": 1, "name"'), "'nme'"),
+        (
+            "newer",
+            lambda folder: _replace(folder / "config.json", '_version": 1', '_version": 9'),
+            "newer equizoo",
+        ),
+        ("pickle", lambda folder: _pickle(folder / "equivariant" / "model.safetensors"), "pickle"),
+    ],
+)
+def test_damaged_checkpoints_end_without_a_traceback(checkpoint, tmp_path, capsys, name, damage, message):
+    folder = shutil.copytree(checkpoint, tmp_path / name)
+    damage(folder)
+    assert run("predict", "CCO", "--model", folder) == 1
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def _replace(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def _pickle(path):
+    torch.save({}, path)
+
+
+def test_closed_pipe_ends_quietly(checkpoint):
+    command = f"{sys.executable} -m equizoo.cli info {checkpoint} --json | head -c 1"
+    done = subprocess.run(  # noqa: S602
+        command, shell=True, cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "{"
+    assert done.stderr == ""

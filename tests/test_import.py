@@ -1,0 +1,89 @@
+"""What is imported when: start-up stays instant because heavy libraries wait until they are used."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import equizoo
+
+HEAVY = [
+    "torch",
+    "numpy",
+    "e3nn",
+    "torch_geometric",
+    "rdkit",
+    "ase",
+    "numba",
+    "matplotlib",
+    "huggingface_hub",
+]
+
+
+def imported(code: str) -> set[str]:
+    """Return which heavy packages are loaded after ``code`` ran in a new process."""
+    report = f"import json, sys\n{code}\nprint(json.dumps([m for m in {HEAVY} if m in sys.modules]))"
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", report],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import equizoo; dir(equizoo); equizoo.__version__",
+        "import equizoo; equizoo.list_models('*')",
+        "from equizoo.hub import CheckpointConfig, EquizooError, model_info, register",
+        "from equizoo.cli import main; main(['list'])",
+        "from equizoo.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass",
+        "from equizoo.cli import main\ntry: main(['predict', '--help'])\nexcept SystemExit: pass",
+        "from equizoo.cli import main; assert main(['info', 'no-such-model']) == 1",
+    ],
+)
+def test_nothing_heavy_is_imported(code):
+    assert imported(code) == set()
+
+
+def test_predicting_imports_what_it_needs_alone():
+    code = """
+from equizoo.models.schnet import SchNet, SchNetConfig
+from equizoo.pipelines import report
+from equizoo.pipelines.properties import MoleculePropertyPipeline
+from equizoo.hub.config import CheckpointConfig, Domain, Target
+model = SchNet(SchNetConfig(hidden=8, interactions=1, gaussians=4))
+target, domain = Target("gap", "eV", "HOMO-LUMO gap"), Domain(("H", "C", "O"), 9)
+model.card = CheckpointConfig(1, "a", "schnet", "t", "qm9", "none", {}, (target,), domain, {})
+answer, = MoleculePropertyPipeline(model)(["CCO"])
+assert answer["ok"], answer
+report.format_table([answer])
+"""
+    assert imported(code) <= {"torch", "numpy", "rdkit"}
+
+
+def test_public_names_resolve():
+    for name in equizoo.__all__:
+        assert getattr(equizoo, name) is not None
+        assert name in dir(equizoo)
+
+
+def test_hub_names_resolve():
+    for name in equizoo.hub.__all__:
+        assert getattr(equizoo.hub, name).__name__ == name
+
+
+def test_unknown_name():
+    with pytest.raises(AttributeError, match="module 'equizoo' has no attribute 'certifi'"):
+        equizoo.certifi  # noqa: B018
+
+
+def test_version_is_that_of_the_distribution():
+    text = (Path(__file__).parents[1] / "pyproject.toml").read_text()
+    assert f'version = "{equizoo.__version__}"' in text

@@ -1,0 +1,112 @@
+"""From a run folder to measured figures and a checkpoint that loads."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import pytest
+import torch
+from equizoo.training.__main__ import parser
+from equizoo.training.calibrate import main as calibrate_main
+from equizoo.training.config import ConfigError, load_recipe
+from equizoo.training.evaluate import evaluate
+from equizoo.training.evaluate import main as evaluate_main
+from equizoo.training.loop import train
+from equizoo.training.publish import publish, training_command
+from equizoo.training.runfolder import RunFolder
+from equizoo.training.tasks import geometries
+from equizoo.training.tasks.geometries import molecules_with_geometry
+from equizoo.training.variants import load_trained
+
+from equizoo.hub import load_checkpoint
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    from tests.training.conftest import TINY
+
+    folder = tmp_path_factory.mktemp("run")
+    config = load_recipe("schnet-qm9-ace").replace(**TINY)
+    train(config, folder, progress=False)
+    return folder
+
+
+def test_the_report_has_both_variants_and_their_symmetry(run, tmp_path):
+    report = evaluate(run, out=tmp_path / "results.json")
+    assert json.loads((tmp_path / "results.json").read_text()) == json.loads(json.dumps(report))
+    assert (report["metric"], report["n"], report["split"]) == ("MAE", 64, "test")
+    assert report["units"] == {"alpha": "a0³", "gap": "eV"}
+    strict, partial = report["variants"]["equivariant"], report["variants"]["partial"]
+    assert strict["gamma"] == {}
+    assert len(partial["gamma"]) == 2
+    assert partial["parameters"] > strict["parameters"]
+    for name in ("rotation", "reflection", "translation"):
+        assert strict["equivariance"]["float64"][name]["abs_max"] < 1e-9
+        assert strict["equivariance"]["float32"][name]["abs_max"] < 1e-2
+    assert partial["equivariance"]["float64"]["rotation"]["abs_mean"] > 1e-6
+    assert partial["equivariance"]["float64"]["translation"]["abs_max"] < 1e-9
+    assert all(0 < seconds < 10 for seconds in strict["seconds_per_sample"].values())
+
+
+def test_the_best_weights_are_those_of_the_best_row(run):
+    rows = RunFolder(run).read_metrics()
+    trained = load_trained(run)
+    for variant, model in trained.models.items():
+        scores = [row[f"valid/{variant}/score"] for row in rows]
+        assert trained.best[variant]["score"] == min(scores)
+        assert trained.task.evaluate(model, "valid")["score"] == pytest.approx(min(scores), rel=1e-6)
+
+
+def test_a_run_becomes_a_checkpoint(run, tmp_path):
+    assert calibrate_main([str(run), "--sources", "given"]) == 0
+    assert evaluate_main([str(run)]) == 0
+    folder = publish(run, tmp_path / "zoo" / "tiny", name="tiny", recipe="schnet-qm9-ace")
+    trained = load_trained(run)
+    batch = trained.task.train_batch(torch.arange(5))
+    for variant, model in trained.models.items():
+        loaded = load_checkpoint(folder, variant)
+        assert torch.equal(trained.task.forward(loaded, batch), trained.task.forward(model, batch))
+    card = loaded.card
+    assert [target.name for target in card.targets] == ["alpha", "gap"]
+    assert card.calibration["given"].n == 64
+    assert "--set=model.hidden=8" in card.training.command
+    results = json.loads((folder / "results.json").read_text())
+    assert results["cost"]["epoch"] == 3
+    coverage = results["calibration"]["equivariant"]["given"]["test_coverage"]
+    assert all(0.5 < value <= 1.0 for value in coverage.values())
+    again = evaluate(folder, data={"synthetic": 64})
+    for variant in ("equivariant", "partial"):
+        assert again["variants"][variant]["mae"] == results["variants"][variant]["mae"]
+
+
+def test_the_command_repeats_the_run(run):
+    config = RunFolder(run).read_config()
+    words = shlex.split(training_command(config, "schnet-qm9-ace"))
+    assert words[:3] == ["python", "-m", "equizoo.training"]
+    arguments = parser().parse_args(words[3:])
+    again = load_recipe(arguments.recipe, arguments.overrides)
+    assert again == config.replace(provenance={}, name=again.name)
+
+
+def test_folders_that_are_no_runs(tmp_path, capsys):
+    with pytest.raises(ConfigError, match="holds no run"):
+        load_trained(tmp_path)
+    assert evaluate_main([str(tmp_path)]) == 2
+    assert "error:" in capsys.readouterr().err
+
+
+def test_geometries_are_made_once(run, tmp_path, monkeypatch):
+    pytest.importorskip("rdkit")
+    task = load_trained(run).task
+    with pytest.raises(ConfigError, match="does not have"):
+        molecules_with_geometry(task, "test", "mmff", 3)
+    monkeypatch.setattr(task, "smiles", lambda split: ["CCO", "[H]C#N", "not a molecule"] * 22)
+    first = molecules_with_geometry(task, "test", "mmff", 9, tmp_path)
+    sizes = set(first.n_atoms.tolist())
+    assert sizes <= {9, 3}
+    assert 0 < len(first) < 9
+    monkeypatch.setattr(geometries, "_make", None)
+    again = molecules_with_geometry(task, "test", "mmff", 9, tmp_path)
+    assert torch.equal(again.pos, first.pos)
+    assert torch.equal(again.y, task.split("test").y[again.index])

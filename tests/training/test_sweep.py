@@ -1,0 +1,83 @@
+"""Many seeds, the smoke run, and the command line."""
+
+from __future__ import annotations
+
+import json
+import statistics
+
+import pytest
+import yaml
+from equizoo.training.__main__ import main
+from equizoo.training.config import RECIPES, load_recipe
+from equizoo.training.sweep import smoke, sweep
+
+
+def test_seeds_are_summarised(tiny, tmp_path):
+    config = tiny(budget__epochs=1)
+    summary = sweep(config, [0, 1, 2], tmp_path, progress=False)
+    assert json.loads((tmp_path / "summary.json").read_text()) == json.loads(json.dumps(summary))
+    for variant in ("equivariant", "partial"):
+        score = summary["variants"][variant]["score"]
+        each = [summary["runs"][str(seed)]["best"][variant]["score"] for seed in range(3)]
+        assert score["values"] == each
+        assert len(set(each)) == 3
+        assert score["mean"] == pytest.approx(statistics.fmean(each))
+        assert score["std"] == pytest.approx(statistics.stdev(each))
+        assert score["n"] == 3
+
+
+def test_a_finished_sweep_is_resumed_at_once(tiny, tmp_path):
+    config = tiny(budget__epochs=1)
+    first = sweep(config, [3], tmp_path, progress=False)
+    again = sweep(config, [3], tmp_path, resume=True, progress=False)
+    assert again["variants"] == first["variants"]
+    assert first["variants"]["partial"]["score"]["std"] == 0.0
+
+
+@pytest.mark.parametrize("recipe", sorted(path.stem for path in RECIPES.glob("*.yaml")))
+def test_every_recipe_smokes(recipe, tmp_path):
+    code = main([recipe, "--smoke", "--quiet", "--set", "data.synthetic=24", "--out", str(tmp_path / "run")])
+    assert code == 0
+    files = {str(p.relative_to(tmp_path / "run")) for p in (tmp_path / "run").rglob("*") if p.is_file()}
+    relaxed = load_recipe(recipe).method["name"] != "none"
+    expected = {"config.yaml", "metrics.csv", "result.json", "last/state.pt", "best/equivariant.safetensors"}
+    expected |= {"plots/losses.png"} | ({"best/partial.safetensors", "plots/gamma.png"} if relaxed else set())
+    assert expected <= files
+    assert not any(name.endswith(".tmp") for name in files)
+    resolved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert resolved["name"] == f"{recipe}-smoke"
+    assert len(resolved["provenance"]["data_sha256"]) == 64
+    assert resolved["provenance"]["versions"]["torch"]
+
+
+def test_smoke_keeps_model_and_method():
+    config = load_recipe("schnet-qm9-ace")
+    small = smoke(config)
+    assert (small.model, small.method) == (config.model, config.method)
+
+
+def test_the_command_line_reports_errors_without_tracebacks(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("EQUIZOO_DATA", raising=False)
+    assert main(["schnet-qm9-aec"]) == 2
+    assert "error: no recipe 'schnet-qm9-aec'" in capsys.readouterr().err
+    assert main(["schnet-qm9-ace", "--out", str(tmp_path / "a")]) == 2
+    assert "EQUIZOO_DATA" in capsys.readouterr().err
+    options = [
+        "--smoke",
+        "--set",
+        "optimiser.name=sgd",
+        "--set",
+        "optimiser.lr=1e30",
+        "--set",
+        "optimiser.clip=null",
+    ]
+    assert main(["schnet-qm9-ace", *options, "--quiet", "--out", str(tmp_path / "b")]) == 1
+    assert "error: the loss is" in capsys.readouterr().err
+
+
+def test_seeds_on_the_command_line(tiny, tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(tiny(budget__epochs=1).to_dict()))
+    out = tmp_path / "sweep"
+    assert main([str(recipe), "--seeds", "0-1", "--max-minutes", "5", "--quiet", "--out", str(out)]) == 0
+    assert {p.name for p in out.iterdir()} == {"seed-0", "seed-1", "summary.json"}

@@ -1,0 +1,1 @@
+"""Examples that are tested: how to relax a network of your own."""

@@ -1,0 +1,112 @@
+"""Many seeds of one recipe, and the tiny run that shows that a recipe works."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from equizoo.training.config import ConfigError, RunConfig
+from equizoo.training.loop import RunResult, train
+from equizoo.training.runfolder import write_json
+
+log = logging.getLogger(__name__)
+SMOKE = {
+    "data.synthetic": 96,
+    "budget.epochs": 2,
+    "budget.batch_size": 16,
+    "budget.max_minutes": None,
+    "evaluation.every": 1,
+    "evaluation.limit": None,
+    "schedule.warmup_steps": 2,
+}
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Parse ``0-4`` or ``0,2,5`` or a mixture.
+
+    Raises:
+        ConfigError: Not a list of numbers and ranges.
+
+    Example:
+        >>> parse_seeds("0-2,7")
+        [0, 1, 2, 7]
+    """
+    seeds: list[int] = []
+    try:
+        for part in text.split(","):
+            first, dash, last = part.partition("-")
+            seeds += range(int(first), int(last if dash else first) + 1)
+    except ValueError:
+        raise ConfigError(f"--seeds takes numbers and ranges such as 0-4 or 0,2,5, got {text!r}") from None
+    if not seeds:
+        raise ConfigError(f"--seeds {text!r} holds no seed")
+    return list(dict.fromkeys(seeds))
+
+
+def smoke(config: RunConfig) -> RunConfig:
+    """Return the recipe cut down to seconds, on data that its task makes.
+
+    Args:
+        config: Any recipe.
+
+    Returns:
+        The same model and method with two short epochs.
+    """
+    return config.replace(name=f"{config.name}-smoke", **SMOKE)
+
+
+def sweep(
+    config: RunConfig,
+    seeds: Iterable[int],
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Train a recipe once a seed, in ``out/seed-<n>``, and write ``out/summary.json``.
+
+    Args:
+        config: The recipe; its seed is replaced.
+        seeds: The seeds.
+        out: Folder of the runs; ``runs/<name>`` unless given.
+        resume: Continue unfinished runs; finished ones are kept as they are.
+        progress: Show progress bars.
+
+    Returns:
+        For each variant and validation metric at the best epoch: ``mean``, ``std`` (of the sample; 0 for one
+        seed), ``n`` and ``values``; and the runs.
+    """
+    folder = Path(out or Path("runs") / config.name)
+    results: dict[int, RunResult] = {}
+    for seed in seeds:
+        log.info("seed %d", seed)
+        results[seed] = train(
+            config.replace(seed=seed), folder / f"seed-{seed}", resume=resume, progress=progress
+        )
+    summary = summarise(results)
+    summary["name"] = config.name
+    write_json(folder / "summary.json", summary)
+    return summary
+
+
+def summarise(results: dict[int, RunResult]) -> dict[str, Any]:
+    """Return mean ± std over seeds of every validation metric of the best weights.
+
+    Args:
+        results: One result a seed.
+    """
+    variants: dict[str, dict[str, Any]] = {}
+    for variant in dict.fromkeys(v for result in results.values() for v in result.best):
+        best = [result.best[variant] for result in results.values() if variant in result.best]
+        variants[variant] = {}
+        for metric in best[0]:
+            values = [b[metric] for b in best]
+            spread = statistics.stdev(values) if len(values) > 1 else 0.0
+            variants[variant][metric] = {
+                "mean": statistics.fmean(values), "std": spread, "n": len(values), "values": values,
+            }  # fmt: skip
+    return {"variants": variants, "runs": {str(seed): asdict(result) for seed, result in results.items()}}

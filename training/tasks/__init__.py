@@ -1,0 +1,34 @@
+"""Tasks: a dataset with its loss and its metric."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from equizoo.training.config import ConfigError, nearest
+from equizoo.training.tasks.base import Target, Task
+
+TASKS = {"qm9": "equizoo.training.tasks.qm9:Qm9Task"}
+
+__all__ = ["TASKS", "Target", "Task", "build_task"]
+
+
+def build_task(data: dict[str, Any], seed: int, device: str = "cpu") -> Task:
+    """Build the task of a recipe's ``data`` section and load its data.
+
+    Args:
+        data: ``task`` and its options.
+        seed: Seed of the run.
+        device: Where batches are put.
+
+    Raises:
+        ConfigError: Unknown task or option.
+    """
+    options = dict(data)
+    name = options.pop("task", None)
+    if name not in TASKS:
+        raise ConfigError(f"unknown task {name!r} in data.task; {nearest(str(name), TASKS)}")
+    module, _, attribute = TASKS[name].partition(":")
+    task = getattr(importlib.import_module(module), attribute)(device)
+    task.setup(options, seed)
+    return task

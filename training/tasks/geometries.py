@@ -1,0 +1,91 @@
+"""Molecules of a split with geometries made from their SMILES, as a user's molecules would get them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from equizoo.training.config import ConfigError
+from tqdm import tqdm
+
+from equizoo.data.molecules import MoleculeSet
+from equizoo.data.qm9 import ELEMENTS
+
+log = logging.getLogger(__name__)
+
+
+def molecules_with_geometry(
+    task: Any, split: str, source: str, n: int, cache: str | Path | None = None
+) -> MoleculeSet:
+    """Return random molecules of a split with made geometries.
+
+    Args:
+        task: A QM9 task.
+        split: ``valid`` or ``test``.
+        source: ``mmff`` or ``xtb``.
+        n: How many; those that get no geometry are left out, with a message.
+        cache: Folder that keeps the geometries.
+
+    Returns:
+        The molecules, with the targets of the data set.
+
+    Raises:
+        ConfigError: The data set has no SMILES.
+    """
+    smiles = task.smiles(split)
+    if smiles is None:
+        raise ConfigError(f"{source} geometries are made from SMILES, which the data set does not have")
+    molecules = task.split(split)
+    chosen = torch.randperm(len(molecules), generator=torch.Generator().manual_seed(0))[:n]
+    name = f"qm9-{task.split_seed}-{split}-{source}-{len(chosen)}.npz"
+    file = None if cache is None else Path(cache) / name
+    made = _read(file) if file is not None and file.is_file() else {}
+    if not made:
+        made = _make([smiles[i] for i in chosen.tolist()], source)
+        if file is not None:
+            _write(file, made)
+    kept = torch.from_numpy(made["row"])
+    if len(kept) < len(chosen):
+        log.warning("%d of %d molecules got no %s geometry", len(chosen) - len(kept), len(chosen), source)
+    rows = chosen[kept]
+    sizes = torch.from_numpy(made["size"])
+    ptr = torch.cat([torch.zeros(1, dtype=torch.long), sizes.cumsum(0)])
+    z, pos = torch.from_numpy(made["z"]), torch.from_numpy(made["pos"]).float()
+    return MoleculeSet(z, pos, ptr, molecules.y[rows], molecules.index[rows])
+
+
+def _make(smiles: list[str], source: str) -> dict[str, np.ndarray]:
+    from equizoo.pipelines.geometry import Refused
+    from equizoo.pipelines.molecules import Preparation
+    from equizoo.pipelines.readers import Entry
+
+    preparation = Preparation(ELEMENTS, geometry=source)
+    rows, made = [], []
+    for row, text in enumerate(tqdm(smiles, f"{source} geometries", disable=None)):
+        try:
+            made.append(preparation.prepare(Entry(text, text)))
+            rows.append(row)
+        except Refused as reason:
+            log.info("%s: %s", text, reason)
+    return {
+        "row": np.array(rows, dtype=np.int64),
+        "size": np.array([len(m.z) for m in made], dtype=np.int64),
+        "z": np.concatenate([m.z for m in made]),
+        "pos": np.concatenate([m.pos for m in made]),
+    }
+
+
+def _read(file: Path) -> dict[str, np.ndarray]:
+    with np.load(file, allow_pickle=False) as arrays:
+        return {key: arrays[key] for key in ("row", "size", "z", "pos")}
+
+
+def _write(file: Path, made: dict[str, np.ndarray]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_suffix(".tmp.npz")
+    np.savez_compressed(temporary, **made)
+    os.replace(temporary, file)
