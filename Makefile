@@ -14,7 +14,7 @@ install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --constraint constraints.txt torch setuptools
+	$(PIP) install --constraint constraints.txt torch
 	$(PIP) install --constraint constraints.txt --editable ".[all,test,dev]"
 	touch $@
 

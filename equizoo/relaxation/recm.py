@@ -184,6 +184,7 @@ class RecmStyle(Method):
             layer.inputs = recorded_inputs(name, term)[0].to(layer.state.dtype)
             layer.targets, layer.index = self._batch[0].to(layer.state.dtype), self._batch[1]
             layer.state.copy_(layer.proposal)
+            layer.proposal = layer.state  # let go of the graph
             term.modulation, term.record, term.last_inputs = None, False, None
         self._batch = None
         self.steps += 1
