@@ -126,7 +126,7 @@ def relax(
     Raises:
         KeyError: A name is not a layer of ``model``.
         ValueError: A layer is relaxed already.
-        TypeError: A layer is a container such as ``nn.Sequential``, which would run the term as one more element.
+        TypeError: A layer is a container such as ``nn.Sequential``, which would run the term as an element.
 
     Example:
         >>> from equizoo.relaxation import build_method
@@ -141,7 +141,7 @@ def relax(
         if getattr(layers[name], "relaxation", None) is not None:
             raise ValueError(f"layer {name!r} is relaxed already; project it first")
         if isinstance(layers[name], (nn.Sequential, nn.ModuleList, nn.ModuleDict)):
-            raise TypeError(f"layer {name!r} is a container; relax a layer inside it, or a module that holds it")
+            raise TypeError(f"layer {name!r} is a container; relax a layer inside it or a module around it")
     for name, branch in branches.items():
         layer = layers[name]
         term = Relaxation(branch, (in_types or {}).get(name), (out_types or {}).get(name), gamma)

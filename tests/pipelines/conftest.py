@@ -1,4 +1,3 @@
-import warnings
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,10 +8,6 @@ from torch import Tensor, nn
 from equizoo.data.qm9 import TARGETS
 from equizoo.pipelines import pipeline
 from equizoo.pipelines.properties import MoleculePropertyPipeline
-
-with warnings.catch_warnings():  # its import calls functions that recent releases of torch deprecate
-    warnings.simplefilter("ignore")
-    import torch_geometric.data  # noqa: F401
 
 NAMES = [target.name for target in TARGETS]
 

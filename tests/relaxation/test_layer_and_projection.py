@@ -178,6 +178,13 @@ def test_relax_checks_every_name_before_it_changes_anything():
     assert relaxations(net) == {}
 
 
+@pytest.mark.parametrize("container", [nn.Sequential(nn.Linear(4, 4)), nn.ModuleList([nn.Linear(4, 4)])])
+def test_containers_are_refused(container):
+    with pytest.raises(TypeError, match="'' is a container"):
+        relax(container, {"": nn.Linear(4, 4)})
+    assert relaxations(container) == {}
+
+
 def test_relaxing_twice_is_an_error(net):
     with pytest.raises(ValueError, match="'foreign' is relaxed already"):
         relax(net, {"foreign": nn.Linear(4, 4)})
