@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 
 import torch
-from equizoo.training.config import ConfigError, RunConfig
 from torch import nn
 
 from equizoo.relaxation.layer import relaxations
 from equizoo.relaxation.method import Method, build_method
+from equizoo.training.config import ConfigError, RunConfig
 
 
 def prepare_torch(config: RunConfig) -> str:

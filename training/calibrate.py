@@ -19,11 +19,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor, nn
+
 from equizoo.training.config import ConfigError
 from equizoo.training.runfolder import write_json
 from equizoo.training.tasks.geometries import molecules_with_geometry
 from equizoo.training.variants import load_trained
-from torch import Tensor, nn
 
 log = logging.getLogger(__name__)
 COVERAGE = 0.9

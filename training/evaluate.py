@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from equizoo.training.runfolder import provenance, write_json
-from equizoo.training.variants import load_trained
 from torch import Tensor, nn
 
+from equizoo.hub.errors import EquizooError
 from equizoo.relaxation.layer import relaxations
 from equizoo.symmetry.element import Element
 from equizoo.symmetry.groups import SO3, Group, Translations
 from equizoo.symmetry.measure import equivariance_error
+from equizoo.training.runfolder import provenance, write_json
+from equizoo.training.variants import load_trained
 
 log = logging.getLogger(__name__)
 TRANSLATION = 10.0
@@ -48,9 +49,7 @@ class _Standardised(nn.Module):
 
     def __init__(self, model: nn.Module, mean: Tensor, std: Tensor) -> None:
         super().__init__()
-        self.model, self.output_type = model, model.output_type
-        # what is counted, such as atomic numbers and the batch, does not transform
-        self.input_types = {"z": None, "batch": None, "pos": model.input_types["pos"]}
+        self.model, self.input_types, self.output_type = model, model.input_types, model.output_type
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
 
@@ -59,7 +58,7 @@ class _Standardised(nn.Module):
 
 
 def evaluate(
-    folder: str | Path,
+    name: str | Path,
     split: str = "test",
     *,
     out: str | Path | None = None,
@@ -67,10 +66,10 @@ def evaluate(
     limit: int | None = None,
     batch_size: int = 512,
 ) -> dict[str, Any]:
-    """Measure every variant of a run folder or a checkpoint folder.
+    """Measure every variant of a run or a checkpoint.
 
     Args:
-        folder: Run folder or checkpoint folder.
+        name: Run folder, checkpoint folder, bundled name or Hub id.
         split: ``train``, ``valid`` or ``test``.
         out: JSON file to write.
         data: Options of the task to change, such as ``{"root": …}``.
@@ -83,9 +82,10 @@ def evaluate(
         and ``seconds_per_sample`` by batch size.
 
     Raises:
-        ConfigError: The folder holds neither.
+        ConfigError: The run has no best weights yet.
+        EquizooError: It is neither a run nor a checkpoint.
     """
-    trained = load_trained(folder, data)
+    trained = load_trained(name, data)
     task = trained.task
     samples = len(task.split(split))
     report: dict[str, Any] = {
@@ -176,18 +176,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         0, or 2 if the folder or the data cannot be used.
     """
     options = argparse.ArgumentParser(prog="equizoo evaluate", description="Measure a run or a checkpoint.")
-    options.add_argument("folder", help="run folder or checkpoint folder")
+    options.add_argument("name", help="run folder, checkpoint folder, bundled name or Hub id")
     options.add_argument("--split", default="test", choices=("train", "valid", "test"))
-    options.add_argument("--out", help="JSON file (default: FOLDER/results.json)")
+    options.add_argument("--out", help="JSON file (default: results.json in the folder, or NAME.json)")
     options.add_argument("--data", help="folder of the data set (default: $EQUIZOO_DATA)")
     options.add_argument("--limit", type=int, help="use so many samples only")
     arguments = options.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    out = Path(arguments.out or Path(arguments.folder) / "results.json")
+    folder = Path(arguments.name)
+    out = Path(arguments.out or (folder / "results.json" if folder.is_dir() else f"{folder.name}.json"))
     data = {"root": arguments.data} if arguments.data else {}
     try:
-        report = evaluate(arguments.folder, arguments.split, out=out, data=data, limit=arguments.limit)
-    except (ValueError, FileNotFoundError) as error:
+        report = evaluate(arguments.name, arguments.split, out=out, data=data, limit=arguments.limit)
+    except (EquizooError, ValueError, FileNotFoundError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     for variant, figures in report["variants"].items():

@@ -8,6 +8,8 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from tqdm import tqdm
+
 from equizoo.training import distributed
 from equizoo.training.building import prepare_torch
 from equizoo.training.config import ConfigError, RunConfig
@@ -16,7 +18,6 @@ from equizoo.training.runfolder import RunFolder, check_resumable, provenance
 from equizoo.training.stop import StopRequest
 from equizoo.training.tasks import Task
 from equizoo.training.trainer import Diverged, Trainer
-from tqdm import tqdm
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 import torch
-from equizoo.training.config import ConfigError, OptimiserConfig, nearest
 from torch import nn
+
+from equizoo.training.config import ConfigError, OptimiserConfig, nearest
 
 NAMES = ("adam", "adamw", "sgd", "muon")
 SMALLEST_MATRIX = 16

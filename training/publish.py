@@ -12,12 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from equizoo.relaxation.project import fold
 from equizoo.training.config import RunConfig, load_recipe
 from equizoo.training.evaluate import evaluate
 from equizoo.training.runfolder import flatten, write_json
 from equizoo.training.variants import load_trained
-
-from equizoo.relaxation.project import fold
 
 log = logging.getLogger(__name__)
 TASK_NAMES = {"qm9": "molecule-properties"}

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from equizoo.training.config import ConfigError, RunConfig, from_dict, parse_yaml
 from torch import Tensor
+
+from equizoo.training.config import ConfigError, RunConfig, from_dict, parse_yaml
 
 VARIANTS = ("equivariant", "partial")
 FREE = {

@@ -7,6 +7,10 @@ import math
 import time
 
 import torch
+from torch import nn
+
+from equizoo.relaxation.layer import projected, relaxations
+from equizoo.relaxation.project import project_state
 from equizoo.training.building import is_relaxed, make_method, prepare_torch
 from equizoo.training.config import RunConfig
 from equizoo.training.distributed import Processes
@@ -17,10 +21,6 @@ from equizoo.training.sampler import Sampler
 from equizoo.training.schedule import lr_factor
 from equizoo.training.state import load_state, rng_state, save_state, seed_everything, set_rng_state
 from equizoo.training.tasks import Task, build_task
-from torch import nn
-
-from equizoo.relaxation.layer import projected, relaxations
-from equizoo.relaxation.project import project_state
 
 log = logging.getLogger(__name__)
 FIELDS = (

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from equizoo.training.building import is_relaxed, prepare_torch
 from equizoo.training.config import ConfigError, RunConfig, load_recipe
 from equizoo.training.runfolder import VARIANTS, RunFolder
 from equizoo.training.tasks import Task, build_task
-from torch import nn
 
 
 @dataclass
@@ -34,23 +35,25 @@ class Trained:
     best: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
-def load_trained(folder: str | Path, data: Mapping[str, Any] | None = None) -> Trained:
-    """Load the variants of a run folder or of a checkpoint folder.
+def load_trained(name: str | Path, data: Mapping[str, Any] | None = None) -> Trained:
+    """Load the variants of a run or of a checkpoint.
 
     Args:
-        folder: A run folder with best weights, or a checkpoint folder.
+        name: A run folder with best weights, or what :func:`equizoo.from_pretrained` takes.
         data: Options of the task to change, such as ``root``.
 
     Returns:
         The models and their task.
 
     Raises:
-        ConfigError: The folder is neither, or the run has no best weights yet.
+        ConfigError: The run has no best weights yet.
+        EquizooError: It is neither a run nor a checkpoint.
     """
-    folder = Path(folder)
-    if (folder / "config.json").is_file():
-        return _from_checkpoint(folder, data or {})
-    return _from_run(RunFolder(folder), data or {})
+    from equizoo.hub.locate import locate
+
+    if Path(name).is_dir() and not (Path(name) / "config.json").is_file():
+        return _from_run(RunFolder(Path(name)), data or {})
+    return _from_checkpoint(locate(name, VARIANTS), data or {})
 
 
 def _from_run(folder: RunFolder, data: Mapping[str, Any]) -> Trained:

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from equizoo.training.examples.c4_cnn import RUNS, TARGETS, fit, image, relaxed_net
 
 from equizoo.relaxation import projected, relaxations
+from equizoo.training.examples.c4_cnn import RUNS, TARGETS, fit, image, relaxed_net
 
 
 def symmetric_floor(target):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from equizoo.training.config import RECIPES, ConfigError, RunConfig, from_dict, load_recipe, parse_yaml
 from equizoo.training.runfolder import check_resumable
 from equizoo.training.sweep import parse_seeds

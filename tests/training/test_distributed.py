@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import yaml
+
 from equizoo.training.loop import train
 from equizoo.training.runfolder import RunFolder
 
@@ -22,7 +23,7 @@ def test_two_gloo_processes_equal_one(tiny, tmp_path):
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(  # noqa: S603
-        command, env=environment, capture_output=True, text=True, timeout=120
+        command, env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     train(config, tmp_path / "one", progress=False)

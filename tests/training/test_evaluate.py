@@ -7,6 +7,8 @@ import shlex
 
 import pytest
 import torch
+
+from equizoo.hub import load_checkpoint
 from equizoo.training.__main__ import parser
 from equizoo.training.calibrate import main as calibrate_main
 from equizoo.training.config import ConfigError, load_recipe
@@ -18,8 +20,6 @@ from equizoo.training.runfolder import RunFolder
 from equizoo.training.tasks import geometries
 from equizoo.training.tasks.geometries import molecules_with_geometry
 from equizoo.training.variants import load_trained
-
-from equizoo.hub import load_checkpoint
 
 
 @pytest.fixture(scope="module")

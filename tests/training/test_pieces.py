@@ -8,13 +8,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from equizoo.training.config import ConfigError, OptimiserConfig, ScheduleConfig
 from equizoo.training.ema import WeightAverage
 from equizoo.training.optim import Optimisers
 from equizoo.training.sampler import Sampler
 from equizoo.training.schedule import lr_factor
 from equizoo.training.state import StateError, load_state, rng_state, save_state, set_rng_state
-from torch import nn
 
 
 def test_cosine_with_warmup():

@@ -7,6 +7,7 @@ import math
 
 import pytest
 import torch
+
 from equizoo.training.config import ConfigError
 from equizoo.training.loop import train
 from equizoo.training.runfolder import RunFolder

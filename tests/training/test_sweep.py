@@ -7,6 +7,7 @@ import statistics
 
 import pytest
 import yaml
+
 from equizoo.training.__main__ import main
 from equizoo.training.config import RECIPES, load_recipe
 from equizoo.training.sweep import smoke, sweep

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+
+from equizoo.data.molecules import MoleculeSet
+from equizoo.data.qm9 import TARGET_NAMES, atom_reference
 from equizoo.training.building import is_relaxed
 from equizoo.training.calibrate import half_widths
 from equizoo.training.config import ConfigError, load_recipe
@@ -11,9 +14,6 @@ from equizoo.training.tasks import build_task
 from equizoo.training.tasks import qm9 as qm9_task
 from equizoo.training.tasks.statistics import fit_statistics
 from equizoo.training.tasks.synthetic import synthetic_molecules
-
-from equizoo.data.molecules import MoleculeSet
-from equizoo.data.qm9 import TARGET_NAMES, atom_reference
 
 
 class TinyQM9:

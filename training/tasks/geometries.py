@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from equizoo.training.config import ConfigError
 from tqdm import tqdm
 
 from equizoo.data.molecules import MoleculeSet
 from equizoo.data.qm9 import ELEMENTS
+from equizoo.training.config import ConfigError
 
 log = logging.getLogger(__name__)
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from equizoo.training.config import ConfigError, from_dict, nearest
-from equizoo.training.tasks.base import Target
-from equizoo.training.tasks.statistics import Statistics, fit_statistics
-from equizoo.training.tasks.synthetic import synthetic_molecules
 from torch import LongTensor, Tensor, nn
 
 from equizoo.data.molecules import MoleculeSet
 from equizoo.data.qm9 import TARGET_NAMES, TARGETS, atom_reference, load_qm9
+from equizoo.training.config import ConfigError, from_dict, nearest
+from equizoo.training.tasks.base import Target
+from equizoo.training.tasks.statistics import Statistics, fit_statistics
+from equizoo.training.tasks.synthetic import synthetic_molecules
 
 EXTENSIVE = ("alpha", "r2", "zpve", "U0", "U", "H", "G", "Cv")
 ELEMENTS = 100
