@@ -103,7 +103,7 @@ def reference_step(model: nn.Module, batch: tuple[Tensor, ...], target: Tensor) 
 
 def our_step(model: SchNet, batch: tuple[Tensor, ...], target: Tensor) -> Callable[[], None]:
     """Return our training step with the same method and the same rates."""
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
     method = build_method("ace-equality", relaxations(model), dual_lr=1e-3)
 
     def step() -> None:

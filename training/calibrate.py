@@ -74,7 +74,8 @@ def calibrate(
         cache: Folder that keeps the made geometries.
 
     Returns:
-        For each source ``coverage``, ``n``, ``half_width``, ``mae`` (on test), ``n_test``, ``test_coverage``.
+        For each source ``coverage``, ``n``, ``half_width``, ``mae`` (on test), ``n_test``, ``test_coverage``, and
+        ``refused``, how many test molecules got no geometry.
     """
     names = [target.name for target in task.targets]
     calibration: dict[str, dict[str, Any]] = {}
@@ -93,6 +94,7 @@ def calibrate(
             "half_width": dict(zip(names, width.tolist(), strict=True)),
             "mae": dict(zip(names, errors["test"].mean(0).tolist(), strict=True)),
             "n_test": errors["test"].shape[0],
+            "refused": 0 if source == "given" else min(n, len(task.split("test"))) - errors["test"].shape[0],
             "test_coverage": dict(zip(names, covered.tolist(), strict=True)),
         }
         log.info("%s: measured coverage %.3f to %.3f", source, float(covered.min()), float(covered.max()))

@@ -31,7 +31,7 @@ class OptimiserConfig:
         betas: Adam's averaging factors.
         momentum: Momentum of SGD and Muon.
         muon_lr: Learning rate of the matrices under ``muon``.
-        muon_skip: Top-level modules whose matrices stay with AdamW under ``muon``.
+        muon_skip: Names of modules whose matrices stay with AdamW under ``muon``.
         clip: Largest norm of the whole gradient, or None.
     """
 
@@ -41,7 +41,7 @@ class OptimiserConfig:
     betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
     momentum: float = 0.9
     muon_lr: float = 0.02
-    muon_skip: list[str] = field(default_factory=lambda: ["embedding", "readout"])
+    muon_skip: list[str] = field(default_factory=lambda: ["embedding", "readout", "relaxation"])
     clip: float | None = None
 
 

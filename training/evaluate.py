@@ -93,6 +93,7 @@ def evaluate(
         "dataset": trained.config.data["task"],
         "split": split,
         "n": samples if limit is None else min(limit, samples),
+        "counts": {"train": task.n_train} | {part: len(task.split(part)) for part in ("valid", "test")},
         "metric": "MAE",
         "units": {target.name: target.unit for target in task.targets},
         "method": trained.config.method.get("name", "none"),

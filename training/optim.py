@@ -43,7 +43,8 @@ class Optimisers:
         left_out = {id(p) for p in owned}
         parameters = [p for p in [*model.parameters(), *extra] if p.requires_grad and id(p) not in left_out]
         self.parameters = list({id(p): p for p in parameters}.values())
-        skipped = {id(p) for name, p in model.named_parameters() if name.split(".")[0] in config.muon_skip}
+        skip = set(config.muon_skip)
+        skipped = {id(p) for name, p in model.named_parameters() if skip.intersection(name.split("."))}
         matrices = [
             p
             for p in self.parameters

@@ -1,4 +1,4 @@
-"""What a model card says that no measurement says: data sets, architectures, methods, papers, published figures."""
+"""What a model card says that was not measured: data sets, architectures, methods, published figures."""
 
 from __future__ import annotations
 
@@ -35,10 +35,12 @@ class Dataset(Facts):
     Attributes:
         sources: Module whose ``SOURCES`` name its files, where they are published and their licence.
         standard_split: Who else uses the split that is meant by ``split_seed: null``.
+        energies: Targets that models may learn relative to free atoms.
     """
 
     sources: str = ""
     standard_split: str = ""
+    energies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,18 +78,20 @@ class Published:
     models: str
     energies: str
     rows: str
+    cite: str
     units: dict[str, str]
     columns: tuple[Column, ...] = field(default=())
 
 
 TASKS = {
     "molecule-properties": Task(
-        purpose="Fast estimates of quantum-chemical properties of small organic molecules: screening, ranking, "
-        "teaching, and as a starting point for networks that are relaxed in the same way.",
-        not_for="Forces, reaction paths, ions, radicals, crystals, solvents, or any decision on the safety of a "
-        "substance. The numbers are estimates of a density functional's answer, not of an experiment.",
+        purpose="Fast estimates of quantum-chemical properties of small organic molecules: screening, "
+        "ranking, teaching, and as a starting point for networks that are relaxed in the same way.",
+        not_for="Forces, reaction paths, ions, radicals, crystals, solvents, or any decision on the safety "
+        "of a substance. The numbers are estimates of a density functional's answer, not of an experiment.",
         example='"CCO"',
-        arguments="torch.tensor([8, 1, 1]), torch.tensor([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]])",
+        arguments="torch.tensor([8, 1, 1]), torch.tensor([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, "
+        "0.0]])",
         inputs=(
             "`z`: `(N,)` int64, atomic numbers of all atoms of B molecules",
             "`pos`: `(N, 3)` floating point, positions [Å]",
@@ -98,9 +102,9 @@ TASKS = {
 
 DATASETS = {
     "qm9": Dataset(
-        "QM9: small neutral closed-shell organic molecules with their B3LYP/6-31G(2df,p) equilibrium geometries in "
-        "vacuum and properties at the same level. Molecules that failed the consistency check of its authors are "
-        "left out.",
+        "QM9: small neutral closed-shell organic molecules with their B3LYP/6-31G(2df,p) equilibrium "
+        "geometries in vacuum and properties at the same level. Molecules that failed the consistency check "
+        "of its authors are left out.",
         ("qm9",),
         (
             "The reference is B3LYP/6-31G(2df,p) in vacuum at its own minimum; other conformers, strained "
@@ -108,6 +112,7 @@ DATASETS = {
         ),
         sources="equizoo.data.qm9_files",
         standard_split="the standard split of Cormorant, EGNN and SEGNN",
+        energies=("U0", "U", "H", "G"),
     )
 }
 
@@ -125,7 +130,8 @@ FAMILIES = {
 METHODS = {
     "none": Facts("trained strictly equivariant, without relaxed layers"),
     "ace-equality": Facts(
-        "trained with relaxed layers, f_eq(x) + γ·f_neq(x), whose γ dual ascent drives to 0 (ACE, Algorithm 1)",
+        "trained with relaxed layers, f_eq(x) + γ·f_neq(x), whose γ dual ascent drives to 0 (ACE, Algorithm "
+        "1)",
         ("ace",),
     ),
     "ace-resilient": Facts(
@@ -139,8 +145,8 @@ METHODS = {
         ("cr",),
     ),
     "recm": Facts(
-        "trained with relaxed layers, f_eq(x) + γ·f_neq(x), whose γ a recurrent state drives; a reconstruction "
-        "from the abstract of arXiv 2602.02853",
+        "trained with relaxed layers, f_eq(x) + γ·f_neq(x), whose γ a recurrent state drives; a "
+        "reconstruction from the abstract of arXiv 2602.02853",
     ),
 }
 
@@ -160,8 +166,8 @@ BIBTEX = {
 }""",
     "schnet": """@inproceedings{schutt2017schnet,
   title     = {{SchNet}: A continuous-filter convolutional neural network for modeling quantum interactions},
-  author    = {Sch{\\"u}tt, Kristof T. and Kindermans, Pieter-Jan and Sauceda, Huziel E. and Chmiela, Stefan and
-               Tkatchenko, Alexandre and M{\\"u}ller, Klaus-Robert},
+  author    = {Sch{\\"u}tt, Kristof T. and Kindermans, Pieter-Jan and Sauceda, Huziel E. and
+               Chmiela, Stefan and Tkatchenko, Alexandre and M{\\"u}ller, Klaus-Robert},
   booktitle = {Advances in Neural Information Processing Systems},
   year      = {2017}
 }""",
@@ -191,7 +197,9 @@ def read_published(path: str | Path) -> dict[str, dict[str, Published]]:
     """
     path = Path(path)
     tables = {
-        dataset: {name: parse(Published, data, f"{path.name}: {dataset}.{name}") for name, data in families.items()}
+        dataset: {
+            name: parse(Published, data, f"{path.name}: {dataset}.{name}") for name, data in families.items()
+        }
         for dataset, families in read_json(path).items()
     }
     for dataset, families in tables.items():
@@ -199,8 +207,8 @@ def read_published(path: str | Path) -> dict[str, dict[str, Published]]:
             for column in table.columns:
                 if column.mae.keys() != table.units.keys() or any(len(v) != 2 for v in column.mae.values()):
                     raise ConfigError(
-                        f"{path.name}: {dataset}.{family}, {column.label!r} needs a mean and a deviation for each "
-                        f"of {', '.join(table.units)}"
+                        f"{path.name}: {dataset}.{family}, {column.label!r} needs a mean and a deviation "
+                        f"for each of {', '.join(table.units)}"
                     )
     return tables
 

@@ -16,12 +16,14 @@ MISSING = "–"
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Return ``value`` with so many significant digits, without an exponent if it is not tiny.
+    """Return ``value`` with so many significant digits, without an exponent if it is not tiny; a count whole.
 
     Example:
-        >>> number(0.068641), number(1234.5), number(0.0), number(1.94e-6)
-        ('0.0686', '1,234', '0', '1.94e-6')
+        >>> number(0.068641), number(1234.5), number(0.0), number(1.94e-6), number(64)
+        ('0.0686', '1,234', '0', '1.94e-6', '64')
     """
+    if isinstance(value, int):
+        return f"{value:,}"
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     rounded = float(f"{value:.{digits - 1}e}")
@@ -52,7 +54,9 @@ def check_units(config: CheckpointConfig, published: Published) -> None:
     for target in config.targets:
         unit = published.units.get(target.name, target.unit)
         if unit != target.unit:
-            raise ConfigError(f"{config.name}: {target.name} is in {target.unit}, the published table in {unit}")
+            raise ConfigError(
+                f"{config.name}: {target.name} is in {target.unit}, the published table in {unit}"
+            )
 
 
 def errors_table(config: CheckpointConfig, results: Mapping[str, Any], published: Published | None) -> str:
@@ -111,7 +115,9 @@ def symmetry_table(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
     rows = []
     for variant, by_dtype in measured.items():
         for dtype, errors in by_dtype.items():
-            cells = (f"{number(errors[g]['abs_mean'], 2)} ({number(errors[g]['abs_max'], 2)})" for g in groups)
+            cells = (
+                f"{number(errors[g]['abs_mean'], 2)} ({number(errors[g]['abs_max'], 2)})" for g in groups
+            )
             rows.append([f"`{variant}`", dtype, *cells])
     return table(["variant", "data type", *groups], rows)
 
@@ -160,6 +166,8 @@ def zoo_table(
     for label, key in (("epochs", "epoch"), ("CPU-hours", "cpu_hours")):
         costs = [results.get("cost", {}).get(key) for _, results in checkpoints]
         known = f"{published.epochs:,}" if published and key == "epoch" else MISSING
-        rows.append([label, "", *(MISSING if c is None else number(c) for c in costs), *(known for _ in columns)])
+        rows.append(
+            [label, "", *(MISSING if c is None else number(c) for c in costs), *(known for _ in columns)]
+        )
     names = [f"[{config.name}](model_cards/{config.name}.md)" for config, _ in checkpoints]
     return table(["MAE on test", "unit", *names, *(f"{c.label}, published" for c in columns)], rows)

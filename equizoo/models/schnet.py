@@ -1,29 +1,27 @@
 """SchNet, plain and relaxed.
 
-Schütt et al., "SchNet: A continuous-filter convolutional neural network for modeling quantum interactions" (2017).
-Relaxed as in Manolache et al., "Learning (Approximately) Equivariant Networks via Constrained Optimization" (ACE),
-Section 4 and Appendix A: one γ for each interaction block.
+Schütt et al., "SchNet: A continuous-filter convolutional neural network for modeling quantum interactions"
+(2017). Relaxed as in Manolache et al., "Learning (Approximately) Equivariant Networks via Constrained
+Optimization" (ACE), Section 4 and Appendix A: one γ for each interaction block.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from equizoo.nn.continuous_filter import (
-    can_tabulate,
-    filter_convolution,
-    knot_distances,
-    tabulated_convolution,
-)
-from equizoo.nn.pairs import Pairs, pairs_within
-from equizoo.nn.radial import GaussianBasis, cosine_envelope, shifted_softplus
+from equizoo.nn.affine import NormalisedLinear
 from equizoo.nn.checks import check_molecules
+from equizoo.nn.continuous_filter import PlainConvolution, TabulatedConvolution, convolution
+from equizoo.nn.pairs import pairs_within
+from equizoo.nn.radial import GaussianBasis, cosine_envelope, shifted_softplus
 from equizoo.nn.readout import AGGREGATIONS, PropertyReadout, centre
 from equizoo.relaxation.layer import Relaxation
+from equizoo.relaxation.spectral import spectral_normalise
 from equizoo.symmetry.features import DirectSum, Labels, Points, Scalars, Vectors
 
 
@@ -40,8 +38,9 @@ class SchNetConfig:
         aggregations: One entry a target: how atomic outputs become a molecular value, see
             :class:`equizoo.nn.readout.PropertyReadout`.
         relaxed: Build the unconstrained branches and their γ.
-        branch: Input of the branches: ``"features"``, the layer's node features and centred positions, as in the
-            theory; or ``"positions"``, the published chain of linear maps on centred positions (153,543 parameters).
+        branch: Input of the branches: ``"features"``, the layer's node features and centred positions, as in
+            the theory; or ``"positions"``, the published chain of linear maps, on centred positions
+            (153,543 parameters).
     """
 
     hidden: int = 64
@@ -68,21 +67,28 @@ class SchNetConfig:
 
 
 class FilterNetwork(nn.Module):
-    """Continuous filter W(d) with its cutoff envelope, ``(P,)`` distances [Å] to ``(P, C)`` filters."""
+    """Continuous filter W(d) with its cutoff envelope.
+
+    References:
+        Schütt et al. (2017), Section 4.2.
+    """
 
     def __init__(self, config: SchNetConfig) -> None:
         super().__init__()
-        self.cutoff = config.cutoff
         self.lin1 = nn.Linear(config.gaussians, config.hidden)
         self.lin2 = nn.Linear(config.hidden, config.hidden)
 
-    def forward(self, distance: Tensor, basis: Tensor) -> Tensor:
-        filters = self.lin2(shifted_softplus(self.lin1(basis)))
-        return filters * cosine_envelope(distance, self.cutoff).unsqueeze(-1)
+    def forward(self, basis: Tensor, envelope: Tensor) -> Tensor:
+        """Return ``(P, C)`` filters from the radial basis ``(P, K)`` and the envelope ``(P, 1)`` of P distances."""
+        return self.lin2(shifted_softplus(self.lin1(basis))) * envelope
 
 
 class Interaction(nn.Module):
-    """Residual interaction block, ``h + lin(ssp(lin2(Σ_j W(d_ij)∘lin1(h_j))))``, optionally relaxed."""
+    """Residual interaction block, ``h + lin(ssp(lin2(Σ_j W(d_ij)∘lin1(h_j))))``, optionally relaxed.
+
+    References:
+        Schütt et al. (2017), Section 4.1.
+    """
 
     def __init__(self, config: SchNetConfig) -> None:
         super().__init__()
@@ -93,14 +99,21 @@ class Interaction(nn.Module):
         self.lin = nn.Linear(width, width)
         self.relaxation: Relaxation | None = None
 
-    def forward(self, h: Tensor, pairs: Pairs, distance: Tensor, basis: Tensor) -> Tensor:
-        """Update ``(N, C)`` node features; ``distance`` and ``basis`` belong to the pairs or to the knots of a table."""
-        filters = self.filter(distance, basis)
-        x = self.lin1(h)
-        if distance is pairs.distance:
-            x = filter_convolution(x, filters, pairs)
-        else:
-            x = tabulated_convolution(x, filters, pairs, self.filter.cutoff)
+    def forward(
+        self, h: Tensor, convolve: PlainConvolution | TabulatedConvolution, basis: Tensor, envelope: Tensor
+    ) -> Tensor:
+        """Update node features.
+
+        Args:
+            h: ``(N, C)`` node features.
+            convolve: Convolution over the pairs.
+            basis: ``(P, K)`` radial basis at ``convolve.distance``.
+            envelope: ``(P, 1)`` cutoff envelope there.
+
+        Returns:
+            ``(N, C)`` node features.
+        """
+        x = convolve(self.lin1(h), self.filter(basis, envelope))
         return h + self.lin(shifted_softplus(self.lin2(x)))
 
 
@@ -142,15 +155,26 @@ class SchNet(nn.Module):
 
     def _relax(self) -> None:
         width, out = self.config.hidden, Scalars(self.config.hidden)
-        for k, layer in enumerate(self.interactions):
+        for layer in self.interactions:
             if self.config.branch == "positions":
-                branch: nn.Module = nn.Sequential(nn.BatchNorm1d(width), nn.Linear(width, width))
-                layer.relaxation = Relaxation(branch, None, out)
+                layer.relaxation = Relaxation(NormalisedLinear(width), None, out)
             else:
-                branch = nn.Sequential(nn.Linear(width + 3, width), nn.SiLU(), nn.Linear(width, width))
+                first, second = nn.Linear(width + 3, width, bias=False), nn.Linear(width, width, bias=False)
+                branch = spectral_normalise(nn.Sequential(first, nn.SiLU(), second), power_iterations=1)
                 layer.relaxation = Relaxation(branch, DirectSum(Scalars(width), Vectors(1)), out)
         if self.config.branch == "positions":
             self.relaxation = nn.Linear(3, width)
+
+    def _chain(self, centred: Tensor) -> Iterator[Tensor]:
+        """Yield the ``(N, C)`` term of each layer of the published branch, affine in the positions ``(N, 3)``."""
+        weight, offset = self.relaxation.weight.T, self.relaxation.bias
+        count = centred.shape[0]
+        covariance = centred.T @ centred / count
+        for k, layer in enumerate(self.interactions):
+            if layer.relaxation is None:
+                raise ValueError(f"interactions.{k} has lost its branch, but branches of later layers need it")
+            weight, offset = layer.relaxation.branch.compose(weight, offset, covariance, count)
+            yield torch.addmm(offset, centred, weight)
 
     def set_statistics(self, scale: Tensor, shift: Tensor, reference: Tensor) -> None:
         """Set how the readouts become target units; see :class:`equizoo.nn.readout.PropertyReadout`.
@@ -178,8 +202,8 @@ class SchNet(nn.Module):
 
         Raises:
             TypeError: ``pos`` is missing.
-            ValueError: No atoms, shapes that do not fit, an unsorted ``batch``, an atomic number outside 1 to 99, or
-                positions that are not finite.
+            ValueError: No atoms, shapes that do not fit, an unsorted ``batch``, an atomic number outside 1 to
+                99, or positions that are not finite.
         """
         if pos is None:
             if not (hasattr(z, "pos") and hasattr(z, "z")):
@@ -190,22 +214,19 @@ class SchNet(nn.Module):
         if not torch.compiler.is_compiling():
             check_molecules(z, pos, batch)
         z, count = z.long(), int(batch[-1]) + 1 if num_graphs is None else num_graphs
-        pairs = pairs_within(pos, batch, count, self.config.cutoff)
-        h = self.embedding(z)
-        distance = pairs.distance
-        if can_tabulate(h, pairs):
-            distance = knot_distances(self.config.cutoff, dtype=h.dtype, device=h.device)
-        basis = self.basis(distance)
+        cutoff, h = self.config.cutoff, self.embedding(z)
+        convolve = convolution(pairs_within(pos, batch, count, cutoff), cutoff)
+        basis = self.basis(convolve.distance)
+        envelope = cosine_envelope(convolve.distance, cutoff).unsqueeze(-1)
         relaxed = any(layer.relaxation is not None for layer in self.interactions)
         centred = centre(pos, torch.ones_like(pos[:, :1]), batch, count) if relaxed else None
-        chain = None if self.relaxation is None else self.relaxation(centred)
+        terms = None if self.relaxation is None else self._chain(centred)
         for layer in self.interactions:
-            before, h = h, layer(h, pairs, distance, basis)
+            before, h = h, layer(h, convolve, basis, envelope)
             if layer.relaxation is None:
                 continue
-            if chain is None:
+            if terms is None:
                 h = layer.relaxation(h, torch.cat([before, centred], dim=-1))
             else:
-                chain = layer.relaxation.branch(chain)
-                h = layer.relaxation.add(h, chain)
+                h = layer.relaxation.add(h, next(terms))
         return self.readout(h, z, pos, batch, count)

@@ -66,6 +66,6 @@ def pairs_within(pos: Tensor, batch: Tensor, num_graphs: int, cutoff: float) -> 
         first, second = torch.nonzero(mask).unbind(1)
     else:
         first, second = _candidates(counts)
-    distance = torch.linalg.vector_norm(pos[first] - pos[second], dim=-1)
+    distance = torch.linalg.vector_norm(pos.index_select(0, first) - pos.index_select(0, second), dim=-1)
     keep = (distance.detach() <= cutoff).nonzero().squeeze(1)
-    return Pairs(first[keep], second[keep], distance[keep], counts)
+    return Pairs(*(x.index_select(0, keep) for x in (first, second, distance)), counts)

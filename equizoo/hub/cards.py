@@ -1,0 +1,185 @@
+"""Model cards of the bundled zoo, and the table of results in the README.
+
+``python -m equizoo.hub.cards`` writes, from ``config.json`` and ``results.json`` of each bundled checkpoint,
+its card ``model_cards/<name>.md``, the same text as ``README.md`` of its folder (with its digest in the
+registry), and the table between two markers in ``README.md`` of the repository. ``--check`` names what is
+stale instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from equizoo.hub.card_facts import Published, read_published
+from equizoo.hub.card_tables import zoo_table
+from equizoo.hub.card_text import WRITTEN, PublishedTables, render_card
+from equizoo.hub.config import CheckpointConfig, read_config
+from equizoo.hub.errors import CheckpointError, CheckpointNotFound, DigestMismatch, EquizooError
+from equizoo.hub.files import replacing, sha256
+from equizoo.hub.registry import Registry, bundled
+from equizoo.hub.strict import read_json
+
+__all__ = ["check_cards", "render_card", "write_cards"]
+
+log = logging.getLogger(__name__)
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+Checkpoint = tuple[CheckpointConfig, Mapping[str, Any]]
+
+
+def write_cards(registry: Registry, root: Path) -> list[Path]:
+    """Write every card and the README's table; remove cards of checkpoints that are gone.
+
+    Args:
+        registry: The zoo.
+        root: Root of the repository.
+
+    Returns:
+        The files that were changed, written or removed.
+
+    Raises:
+        EquizooError: A checkpoint or the README is not in order; nothing was written.
+    """
+    stale = _stale(registry, root)
+    for path, text in stale.items():
+        if text is None:
+            path.unlink()
+        else:
+            with replacing(path) as temporary:
+                temporary.write_bytes(text.encode())
+    for name, entry in registry.entries().items():
+        card = registry.zoo / name / "README.md"
+        if entry.files.get("README.md") != sha256(card.read_bytes()):
+            registry.register(registry.zoo / name, entry.summary)
+    return list(stale)
+
+
+def check_cards(registry: Registry, root: Path) -> list[Path]:
+    """Return the files that :func:`write_cards` would change.
+
+    Args:
+        registry: The zoo.
+        root: Root of the repository.
+
+    Raises:
+        EquizooError: A checkpoint or the README is not in order.
+    """
+    unregistered = [
+        registry.zoo / name / "README.md"
+        for name, entry in registry.entries().items()
+        if (registry.zoo / name / "README.md").is_file()
+        and entry.files.get("README.md") != sha256((registry.zoo / name / "README.md").read_bytes())
+    ]
+    return list(dict.fromkeys([*_stale(registry, root), *unregistered]))
+
+
+def _stale(registry: Registry, root: Path) -> dict[Path, str | None]:
+    """Return the new text of each file that is not as it should be; None: the file should not be."""
+    published = read_published(root / "model_cards" / "published.json")
+    checkpoints = _checkpoints(registry)
+    wanted: dict[Path, str | None] = {}
+    for config, results in checkpoints:
+        card = render_card(config, results, published)
+        wanted[root / "model_cards" / f"{config.name}.md"] = card
+        wanted[registry.zoo / config.name / "README.md"] = card
+    for path in sorted((root / "model_cards").glob("*.md")):
+        if path not in wanted and WRITTEN in path.read_text(encoding="utf-8"):
+            wanted[path] = None
+    readme = root / "README.md"
+    wanted[readme] = _readme(readme.read_text(encoding="utf-8"), _results(checkpoints, published))
+    return {
+        path: text
+        for path, text in wanted.items()
+        if text is None or not path.is_file() or path.read_bytes() != text.encode()
+    }
+
+
+def _checkpoints(registry: Registry) -> list[Checkpoint]:
+    entries, found = registry.entries(), []
+    for path in sorted(registry.zoo.glob("*/config.json")):
+        if path.parent.name not in entries and not path.parent.name.startswith("."):
+            raise CheckpointError(f"{path.parent} is not registered: call equizoo.hub.register on it")
+    for name, entry in entries.items():
+        folder = registry.folder(name)
+        path = folder / "results.json"
+        if not path.is_file():
+            raise CheckpointNotFound(f"{path} does not exist: publish {name!r} with its results")
+        if sha256(path.read_bytes()) != entry.files.get("results.json"):
+            raise DigestMismatch(f"{path} is not the registered file: call equizoo.hub.register on {folder}")
+        found.append((read_config(folder), read_json(path)))
+    return found
+
+
+def _results(checkpoints: Sequence[Checkpoint], published: PublishedTables) -> str:
+    groups: dict[tuple[str, str], list[Checkpoint]] = {}
+    for config, results in checkpoints:
+        groups.setdefault((config.dataset, config.family), []).append((config, results))
+    blocks = []
+    for (dataset, family), members in groups.items():
+        known = published.get(dataset, {}).get(family)
+        blocks.append(zoo_table(members, known) + (f"\n\n{_source(known)}" if known else ""))
+    return "\n\n".join(blocks)
+
+
+def _source(published: Published) -> str:
+    return (
+        f"Checkpoints: γ = 0, one seed. Published: {published.authors}, "
+        f"[{published.paper}]({published.url}), {published.table}, mean ± deviation of {published.seeds} "
+        f"seeds, {published.models}, {published.split}. The protocols differ; the cards say how."
+    )
+
+
+def _readme(text: str, block: str) -> str:
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end or BEGIN in rest or END in after:
+        raise EquizooError(f"README.md must have {BEGIN} and, after it, {END}, once each")
+    return f"{before}{begin}\n{block + chr(10) if block else ''}{end}{after}"
+
+
+def repository() -> Path:
+    """Return the root of the checkout that this package runs from.
+
+    Raises:
+        EquizooError: It is installed without one.
+    """
+    root = Path(str(resources.files("equizoo.model_cards"))).parent
+    if not (root / "pyproject.toml").is_file():
+        raise EquizooError("cards are written in a checkout: install equizoo with `pip install --editable .`")
+    return root
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``python -m equizoo.hub.cards``.
+
+    Args:
+        argv: Arguments; ``sys.argv`` unless given.
+
+    Returns:
+        0; 1 if ``--check`` finds a stale file; 2 if a checkpoint or the README is not in order.
+    """
+    options = argparse.ArgumentParser(
+        prog="python -m equizoo.hub.cards", description="Write the model cards."
+    )
+    options.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is stale")
+    check = options.parse_args(argv).check
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        root = repository()
+        paths = (check_cards if check else write_cards)(bundled(), root)
+    except EquizooError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    for path in paths:
+        shown = path.relative_to(root) if path.is_relative_to(root) else path
+        log.info("%s %s", "stale:" if check else "wrote", shown)
+    return 1 if check and paths else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""A checkpoint that the engine trained, measured and published, for the tests of its card."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+PUBLISHED = REPOSITORY / "model_cards" / "published.json"
+
+
+@functools.cache
+def trained_checkpoint(temporary: Path) -> Path:
+    """Return a checkpoint as ``publish`` writes it, but for saying that its molecules were made up."""
+    from equizoo.training.calibrate import main as calibrate
+    from equizoo.training.config import load_recipe
+    from equizoo.training.loop import train
+    from equizoo.training.publish import publish
+    from equizoo.training.runfolder import write_json
+    from tests.training.conftest import TINY
+
+    run = temporary / "trained-checkpoint"
+    changes = {"data.targets": ["gap", "U0"], "budget.epochs": 1}
+    train(load_recipe("schnet-qm9-ace").replace(**{**TINY, **changes}), run, progress=False)
+    assert calibrate([str(run), "--sources", "given"]) == 0
+    folder = publish(run, run / "schnet-tiny", name="schnet-tiny", recipe="schnet-qm9-ace")
+    results = json.loads((folder / "results.json").read_text())
+    del results["data"]["synthetic"]
+    given = results["calibration"]["equivariant"]["given"]
+    mmff = {**given, "n": 61, "n_test": 60, "mae": {name: 2.5 * mae for name, mae in given["mae"].items()}}
+    results["calibration"]["equivariant"]["mmff"] = mmff
+    write_json(folder / "results.json", results)
+    return folder
+
+
+def row(text: str, *starts: str) -> list[str]:
+    """Return the cells of the table row whose first cells are ``starts``."""
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"
+    ]
+    (found,) = [cells for cells in rows if cells[: len(starts)] == list(starts)]
+    return found[len(starts) :]

@@ -1,0 +1,197 @@
+"""What a card says, against the files that it is made from."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+import yaml
+from huggingface_hub import ModelCardData
+
+from equizoo.hub import cards, errors
+from equizoo.hub.card_facts import read_published
+from equizoo.hub.card_tables import number
+from equizoo.hub.config import read_config
+from tests.hub.card_samples import PUBLISHED, row, trained_checkpoint
+
+
+@pytest.fixture
+def shipped(tmp_path_factory):
+    return trained_checkpoint(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture
+def read(shipped):
+    return read_config(shipped), json.loads((shipped / "results.json").read_text())
+
+
+def render(config, results):
+    return cards.render_card(config, results, read_published(PUBLISHED))
+
+
+def test_front_matter_is_what_the_hub_reads(read):
+    config, results = read
+    data = yaml.safe_load(render(config, results).split("---\n")[1])
+    assert (data["license"], data["library_name"], data["datasets"]) == ("mit", "equizoo", ["qm9"])
+    assert {"schnet", "ace-equality"} <= set(data["tags"])
+    (index,) = data["model-index"]
+    (result,) = index["results"]
+    assert index["name"] == "schnet-tiny"
+    assert result["dataset"] == {"name": "QM9", "type": "qm9", "split": "test"}
+    metrics = {metric["name"]: metric["value"] for metric in result["metrics"]}
+    assert len(metrics) == 4
+    for variant in ("equivariant", "partial"):
+        mae = results["variants"][variant]["mae"]["U0"]
+        assert metrics[f"MAE of U0 [eV], {variant}"] == pytest.approx(mae, rel=1e-3)
+    again = ModelCardData(**data)
+    assert [e.metric_value for e in again.eval_results] == list(metrics.values())
+    assert again.to_dict() == data
+
+
+def test_errors_stand_beside_the_published_ones(read):
+    config, results = read
+    for variant in results["variants"].values():
+        variant["mae"] = {"gap": 0.06123, "U0": 5.0}
+    text = render(config, results)
+    assert row(text, "gap, HOMO–LUMO gap", "eV") == ["0.0612"] * 2 + ["0.0758 ± 0.0008", "0.0686 ± 0.0011"]
+    assert "below the mean of SchNet + ACE on 1 of 2 targets" in text
+    assert "U0: the published models had to learn an offset" in text
+    assert "Without them it is 1 of 1." in text
+    assert "5 seeds" in text
+    assert "one seed (0), one model for 2 targets" in text
+
+
+def test_every_measured_figure_is_there(read):
+    config, results = read
+    results["cost"] |= {"epoch": 64, "cpu_hours": 12.345}
+    results["calibration"]["equivariant"]["mmff"]["refused"] = 4
+    results["variants"]["equivariant"]["seconds_per_sample"] = {"1": 0.00209, "256": 0.000315}
+    text = render(config, results)
+    given, mmff = (results["calibration"]["equivariant"][source] for source in ("given", "mmff"))
+    mae, width = given["mae"]["gap"], given["half_width"]["gap"]
+    measured = row(text, "gap", "eV", number(mae))
+    assert measured == [f"{number(2.5 * mae)} (× 2.5)"]
+    coverage = f"{100 * given['test_coverage']['gap']:.1f} %"
+    assert row(text, "gap", "eV", f"± {number(width)} ({coverage})")
+    assert "MMFF94: calibrated on 61, tested on 60 molecules, refused 4" in text
+    errors = results["variants"]["equivariant"]["equivariance"]["float32"]
+    cell = "{} ({})".format(*(number(errors["rotation"][key], 2) for key in ("abs_mean", "abs_max")))
+    assert row(text, "`equivariant`", "float32")[0] == cell
+    assert row(text, "`equivariant`", "float64")
+    for layer, gamma in config.variants["partial"].gamma.items():
+        assert row(text, f"`{layer}`") == ["kept", number(gamma)]
+    parameters = results["variants"]["equivariant"]["parameters"]
+    assert row(text, "`equivariant`", f"{parameters:,}") == ["2.09", "0.315"]
+    assert "64 epochs" in text
+    assert "12.3 CPU-hours" in text
+    assert config.training.command in text
+    assert "64 validation, 64 test" in text
+    assert mmff["n"] == 61
+
+
+def test_what_was_not_measured_is_said(read):
+    config, results = read
+    assert "training: not recorded" in render(config, results)
+    assert "refused a number not recorded" in render(config, results)
+    results["counts"] = {"train": 99000, "valid": 17748, "test": 13083}
+    assert "99,000 training, 17,748 validation, 13,083 test" in render(config, results)
+    del results["calibration"], results["cost"]
+    text = render(config, results)
+    assert "there are no intervals" in text
+    assert "CPU-hours" not in text
+
+
+def test_a_variant_that_was_not_shipped_has_no_column(read):
+    config, results = read
+    del config.variants["partial"]
+    text = render(config, results)
+    assert "`partial` (γ kept)" not in text
+    assert "so there is no `partial` variant" in text
+
+
+def test_folded_layers_are_named(read):
+    config, results = read
+    partial = config.variants["partial"]
+    first, *rest = sorted(partial.gamma)
+    gamma = {name: partial.gamma[name] for name in rest}
+    config.variants["partial"] = replace(partial, gamma=gamma, folded=(first,))
+    text = render(config, results)
+    assert row(text, f"`{first}`") == ["term dropped", number(partial.gamma[first])]
+    assert "before the negligible terms" in text
+
+
+def break_name(config, results):
+    results["name"] = "other"
+
+
+def break_split(config, results):
+    results["split"] = "valid"
+
+
+def break_synthetic(config, results):
+    results["data"]["synthetic"] = 64
+
+
+def break_target(config, results):
+    del results["variants"]["partial"]["mae"]["U0"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (break_name, "is of 'other'"),
+        (break_split, "'valid'"),
+        (break_synthetic, "made-up"),
+        (break_target, "no error of U0 for 'partial'"),
+    ],
+)
+def test_results_that_do_not_belong_raise(read, change, message):
+    config, results = read
+    change(config, results)
+    with pytest.raises(errors.CheckpointError, match=message):
+        render(config, results)
+
+
+def test_other_units_or_families_raise(read):
+    config, results = read
+    kelvin = replace(config, targets=(replace(config.targets[0], unit="K"), config.targets[1]))
+    with pytest.raises(errors.ConfigError, match="in K, the published table in eV"):
+        render(kelvin, results)
+    with pytest.raises(errors.ConfigError, match="did you mean 'schnet'"):
+        render(replace(config, family="schnett"), results)
+
+
+def test_an_unpaired_published_figure_raises(tmp_path):
+    path = tmp_path / "published.json"
+    path.write_text(re.sub(r"\[0\.0758, 0\.0008\]", "[0.0758]", PUBLISHED.read_text()))
+    with pytest.raises(errors.ConfigError, match="a mean and a deviation"):
+        read_published(path)
+
+
+def test_the_code_on_the_card_runs(read, zoo, shipped, capsys):
+    pytest.importorskip("rdkit")
+    zoo.register(shipped)
+    blocks = re.findall(r"```python\n(.*?)```", render(*read), re.DOTALL)
+    assert [block.count("\n") for block in blocks] == [3, 3]
+    scopes = [{}, {}]
+    for block, scope in zip(blocks, scopes, strict=True):
+        exec(block, scope)  # noqa: S102
+    assert "gap" in capsys.readouterr().out
+    assert scopes[1]["y"].shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.068641, "0.0686"),
+        (0.9999, "1.00"),
+        (1234.5, "1,234"),
+        (3.25e-9, "3.25e-9"),
+        (-0.5, "-0.500"),
+        (0.0, "0"),
+    ],
+)
+def test_sensible_digits(value, shown):
+    assert number(value) == shown
