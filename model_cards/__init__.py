@@ -1,0 +1,1 @@
+"""Model cards, rendered from measured results by ``python -m equizoo.hub.cards``."""

@@ -38,9 +38,10 @@ class SchNetConfig:
         aggregations: One entry a target: how atomic outputs become a molecular value, see
             :class:`equizoo.nn.readout.PropertyReadout`.
         relaxed: Build the unconstrained branches and their γ.
-        branch: Input of the branches: ``"features"``, the layer's node features and centred positions, as in
-            the theory; or ``"positions"``, the published chain of linear maps, on centred positions
-            (153,543 parameters).
+        branch: ``"features"``: two linear maps of spectral norm 1 with a SiLU between, on the layer's whole
+            input, node features and centred positions, so that the term is as small as γ says; or
+            ``"positions"``: the published chain of unbounded linear maps, on centred positions (153,543
+            parameters).
     """
 
     hidden: int = 64
@@ -79,7 +80,7 @@ class FilterNetwork(nn.Module):
         self.lin2 = nn.Linear(config.hidden, config.hidden)
 
     def forward(self, basis: Tensor, envelope: Tensor) -> Tensor:
-        """Return ``(P, C)`` filters from the radial basis ``(P, K)`` and the envelope ``(P, 1)`` of P distances."""
+        """Return ``(P, C)`` filters from radial basis ``(P, K)`` and envelope ``(P, 1)`` of P distances."""
         return self.lin2(shifted_softplus(self.lin1(basis))) * envelope
 
 
@@ -166,13 +167,15 @@ class SchNet(nn.Module):
             self.relaxation = nn.Linear(3, width)
 
     def _chain(self, centred: Tensor) -> Iterator[Tensor]:
-        """Yield the ``(N, C)`` term of each layer of the published branch, affine in the positions ``(N, 3)``."""
+        """Yield each layer's ``(N, C)`` term of the published branch, affine in the positions ``(N, 3)``."""
         weight, offset = self.relaxation.weight.T, self.relaxation.bias
         count = centred.shape[0]
         covariance = centred.T @ centred / count
         for k, layer in enumerate(self.interactions):
             if layer.relaxation is None:
-                raise ValueError(f"interactions.{k} has lost its branch, but branches of later layers need it")
+                raise ValueError(
+                    f"interactions.{k} has lost its branch, but branches of later layers need it"
+                )
             weight, offset = layer.relaxation.branch.compose(weight, offset, covariance, count)
             yield torch.addmm(offset, centred, weight)
 

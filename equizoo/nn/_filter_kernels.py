@@ -1,7 +1,8 @@
 """Compiled kernels of the tabulated continuous-filter convolution (CPU, float32).
 
-``position`` is the distance of a pair in units of the knot spacing; ``chunks`` cuts the list of pairs where graphs
-begin, one piece a thread. One piece runs in the calling thread: threads of a pool would spin between calls.
+``position`` is the distance of a pair in units of the knot spacing; ``chunks`` cuts the list of pairs where
+graphs begin, one piece a thread. A single piece runs in the calling thread: threads of a pool would spin
+between calls.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def convolve(h, table, position, first, second, chunks):
 
 
 def convolve_backward(grad, h, table, position, first, second, chunks):
-    """Gradients of :func:`convolve` in h ``(N, C)`` and, one part a thread, in the table ``(threads, K, C)``."""
+    """Return the gradients in h ``(N, C)`` and, one part a thread, in the table ``(threads, K, C)``."""
     grad_h = np.zeros_like(h)
     parts = np.zeros((len(chunks) - 1, *table.shape), np.float32)
     if len(chunks) == 2:

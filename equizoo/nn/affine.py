@@ -9,8 +9,8 @@ from torch import Tensor, nn
 class NormalisedLinear(nn.Sequential):
     """Batch normalisation followed by a linear map, ``(N, C)`` to ``(N, C)``.
 
-    Given the statistics of a batch, both are affine. On rows that are an affine function ``x·A + b`` of few numbers
-    x, :meth:`compose` finds A and b of the result at a cost that does not depend on N.
+    Given the statistics of a batch, both are affine. On rows that are an affine function ``x·A + b`` of few
+    numbers x, :meth:`compose` finds A and b of the result at a cost that does not depend on N.
 
     Args:
         width: C.
@@ -30,7 +30,9 @@ class NormalisedLinear(nn.Sequential):
     def __init__(self, width: int) -> None:
         super().__init__(nn.BatchNorm1d(width), nn.Linear(width, width))
 
-    def compose(self, weight: Tensor, offset: Tensor, covariance: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    def compose(
+        self, weight: Tensor, offset: Tensor, covariance: Tensor, count: int
+    ) -> tuple[Tensor, Tensor]:
         """Apply the module to the rows ``x·weight + offset``; running statistics move as in a forward pass.
 
         Args:
@@ -48,7 +50,9 @@ class NormalisedLinear(nn.Sequential):
         norm, linear = self
         if not norm.training:
             scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-            return (weight * scale) @ linear.weight.T, linear((offset - norm.running_mean) * scale + norm.bias)
+            return (weight * scale) @ linear.weight.T, linear(
+                (offset - norm.running_mean) * scale + norm.bias
+            )
         if count < 2:
             raise ValueError("batch normalisation needs more than one row in training mode")
         variance = (weight * (covariance @ weight)).sum(0)

@@ -10,8 +10,8 @@ def check_molecules(z: Tensor, pos: Tensor, batch: Tensor) -> None:
     """Raise unless ``z`` (N,), ``pos`` (N, 3) and ``batch`` (N,) describe molecules.
 
     Raises:
-        ValueError: No atoms, shapes that do not fit, an unsorted ``batch``, an atomic number outside 1 to 99, or
-            positions that are not finite.
+        ValueError: No atoms, shapes that do not fit, an unsorted ``batch``, an atomic number outside 1 to 99,
+            or positions that are not finite.
     """
     if pos.ndim != 2 or pos.shape[1] != 3 or z.shape != pos.shape[:1] or batch.shape != z.shape:
         shapes = f"{tuple(z.shape)}, {tuple(pos.shape)}, {tuple(batch.shape)}"

@@ -1,9 +1,9 @@
 """Continuous-filter convolution over undirected pairs, plain and tabulated.
 
-``out_i = Σ_j W(d_ij) ∘ h_j`` (Schütt et al., "SchNet", 2017, Eq. 1). W depends on one number, so a table of W over
-the distance with cubic interpolation replaces the filter network on every pair: the network runs on some thousand
-knots, whatever the batch. With knots 1/30 of the width of SchNet's Gaussians apart, the interpolation error stays
-below the rounding of float32.
+``out_i = Σ_j W(d_ij) ∘ h_j`` (Schütt et al., "SchNet", 2017, Eq. 1). W depends on one number, so a table of W
+over the distance with cubic interpolation replaces the filter network on every pair: the network runs on some
+thousand knots, whatever the batch. With knots 1/30 of the width of SchNet's Gaussians apart, the error of
+interpolation is about that of float32.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class TabulatedConvolution:
         cutoff: Radius, in the unit of the distances.
 
     Attributes:
-        distance: ``(KNOTS + 3,)`` where the filter is needed: equally spaced knots, one below 0 and two beyond the
-            cutoff, so that every cubic has four.
+        distance: ``(KNOTS + 3,)`` where the filter is needed: equally spaced knots, one below 0 and two
+            beyond the cutoff, so that every cubic has four.
     """
 
     def __init__(self, pairs: Pairs, cutoff: float) -> None:

@@ -25,7 +25,7 @@ def sum_nodes(x: Tensor, batch: Tensor, num_graphs: int) -> Tensor:
 
 
 def centre(pos: Tensor, weight: Tensor, batch: Tensor, num_graphs: int) -> Tensor:
-    """Return ``(N, 3)`` positions relative to the weighted centre of their graph; ``weight`` is ``(N, 1)``."""
+    """Return ``(N, 3)`` positions relative to the centre of their graph, with weights ``(N, 1)``."""
     total = sum_nodes(torch.cat([weight * pos, weight], dim=1), batch, num_graphs)
     return pos - (total[:, :3] / total[:, 3:])[batch]
 
@@ -33,9 +33,9 @@ def centre(pos: Tensor, weight: Tensor, batch: Tensor, num_graphs: int) -> Tenso
 class PropertyReadout(nn.Module):
     """A two-layer readout a target, aggregated over the atoms of each molecule.
 
-    With readouts ``y_i`` of atom i, statistics ``scale``, ``shift`` and ``reference`` of the training set, and the
-    aggregations of :data:`AGGREGATIONS`, the prediction is ``scale·aggregate(y) + shift + Σ_i reference[z_i]``;
-    the aggregations ``dipole`` and ``extent`` are physical already and take no scale.
+    With readouts ``y_i`` of atom i, the training statistics ``scale``, ``shift`` and ``reference``, and an
+    aggregation of :data:`AGGREGATIONS`, a target is ``scale·aggregate(y) + shift + Σ_i reference[z_i]``. The
+    aggregations ``dipole`` and ``extent`` are physical already: they take neither scale nor shift.
 
     Args:
         width: Width C of the node features.
@@ -43,8 +43,8 @@ class PropertyReadout(nn.Module):
         aggregations: One entry a target.
 
     References:
-        Schütt et al., "SchNet" (2017), Section 4.1 (sum and mean); Schütt et al., "SchNetPack" (2019), Section 2.3
-        (dipole moment and electronic spatial extent).
+        Schütt et al., "SchNet" (2017), Section 4.1 (sum and mean).
+        Schütt et al., "SchNetPack" (2019), Section 2.3 (dipole moment and electronic spatial extent).
     """
 
     def __init__(self, width: int, hidden: int, aggregations: tuple[str, ...]) -> None:
@@ -67,7 +67,16 @@ class PropertyReadout(nn.Module):
         self.register_buffer("reference", torch.zeros(100, targets))
 
     def set_statistics(self, scale: Tensor, shift: Tensor, reference: Tensor) -> None:
-        """Copy the statistics of the training set into the buffers; shapes ``(T,)``, ``(T,)``, ``(100, T)``."""
+        """Copy the statistics of the training set into the buffers.
+
+        Args:
+            scale: ``(T,)`` factor of each target.
+            shift: ``(T,)`` constant of each target.
+            reference: ``(100, T)`` contribution of an atom of each element.
+
+        Raises:
+            ValueError: A shape does not fit.
+        """
         for name, value in (("scale", scale), ("shift", shift), ("reference", reference)):
             buffer = getattr(self, name)
             if value.shape != buffer.shape:
@@ -75,7 +84,7 @@ class PropertyReadout(nn.Module):
             buffer.copy_(value)
 
     def baseline(self, z: Tensor, pos: Tensor, batch: Tensor, num_graphs: int) -> Tensor:
-        """Return the ``(B, T)`` part of the prediction that is known beforehand: point nuclei, for ``extent``."""
+        """Return the ``(B, T)`` part that is known beforehand: point nuclei for ``extent``, else 0."""
         out = torch.zeros(num_graphs, len(self.aggregations), dtype=pos.dtype, device=pos.device)
         if "extent" in self.columns:
             nuclei = z.unsqueeze(-1).to(pos.dtype)
@@ -85,7 +94,18 @@ class PropertyReadout(nn.Module):
         return out
 
     def forward(self, h: Tensor, z: Tensor, pos: Tensor, batch: Tensor, num_graphs: int) -> Tensor:
-        """Return ``(B, T)`` predictions from ``(N, C)`` node features, ``(N,)`` elements and ``(N, 3)`` positions [Å]."""
+        """Predict the targets of every molecule.
+
+        Args:
+            h: ``(N, C)`` node features.
+            z: ``(N,)`` atomic numbers.
+            pos: ``(N, 3)`` positions [Å].
+            batch: ``(N,)`` molecule of each atom, ascending.
+            num_graphs: B.
+
+        Returns:
+            ``(B, T)`` predictions.
+        """
         x = shifted_softplus(self.hidden(h)).unflatten(-1, self.weight.shape)
         y = (x * self.weight).sum(-1) + self.bias
         size = sum_nodes(torch.ones_like(pos[:, :1]), batch, num_graphs)

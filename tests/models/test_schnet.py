@@ -8,6 +8,7 @@ import torch
 from equizoo.hub.export import MoleculeProgram
 from equizoo.models.schnet import SchNet, SchNetConfig
 from equizoo.relaxation import relaxations
+from equizoo.relaxation.project import drop
 from equizoo.symmetry import SO3, layer_equivariance_errors
 from tests.suite import SIZES, EquivariantModelSuite, rng
 
@@ -58,6 +59,13 @@ class TestPublishedSchNet(SchNetSuite):
 
     branch = "positions"
     aggregations = ("sum",)
+
+    @pytest.mark.parametrize("relaxed", [False, True], ids=["plain", "relaxed"])
+    def test_every_parameter_gets_a_gradient(self, relaxed):
+        """Biases before a batch normalisation get one in evaluation mode only: training takes them out."""
+        model = self.build(relaxed, torch.float32)
+        model(**self.make_batch(torch.float32, rng(1))).square().sum().backward()
+        assert [name for name, x in model.named_parameters() if not x.grad.abs().max() > 0] == []
 
 
 def parameters(model):
@@ -117,6 +125,14 @@ def test_the_relaxed_model_still_ignores_translations():
 
     model = TestSchNet().build(relaxed=True)
     assert TestSchNet().error(model, Translations(10.0), torch.float64) < 1e-9
+
+
+def test_a_published_branch_needs_those_before_it():
+    model = TestPublishedSchNet().build(relaxed=True)
+    inputs = molecule(dtype=torch.float64)
+    assert drop(model, ["interactions.1"])(**inputs).isfinite().all()
+    with pytest.raises(ValueError, match=r"interactions\.0 has lost its branch"):
+        drop(model, ["interactions.0"])(**inputs)
 
 
 def test_atoms_beyond_the_cutoff_do_not_interact():
