@@ -6,7 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-MOLECULES := CCO c1ccccc1 O=c1cc[nH]c(=O)[nH]1 CC(=O)Oc1ccccc1C(=O)O
+define MOLECULES
+CCO ethanol
+c1ccccc1 benzene
+O=c1cc[nH]c(=O)[nH]1 uracil
+CC(=O)Oc1ccccc1C(=O)O aspirin
+endef
+export MOLECULES
 
 .PHONY: demo test lint format install clean
 
@@ -20,7 +26,8 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)
 	@mkdir -p demo-output
-	@$(BIN)/equizoo predict '$(word 1,$(MOLECULES))' $(foreach m,$(wordlist 2,9,$(MOLECULES)),'$(m)') --plot demo-output/properties.png
+	@echo "$$MOLECULES" > demo-output/molecules.smi
+	@$(BIN)/equizoo predict demo-output/molecules.smi --plot demo-output/properties.png
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest

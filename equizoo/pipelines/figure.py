@@ -78,8 +78,8 @@ def _row(result: dict[str, Any], name: str) -> Row:
 def _draw(panel: Any, table: list[Row], inside: list[bool], digits: int) -> None:
     """Draw the rows of one property."""
     for y, row in enumerate(table):
-        if row.half_width is not None:
-            panel.plot([row.value - row.half_width, row.value + row.half_width], [y, y], **_BAR)
+        if row.interval is not None:
+            panel.plot(row.interval, [y, y], **_BAR)
     for known, face in ((True, _COLOUR), (False, "white")):
         rows_of_kind = [y for y, is_inside in enumerate(inside) if is_inside is known]
         panel.plot([table[y].value for y in rows_of_kind], rows_of_kind, markerfacecolor=face, **_MARK)

@@ -20,6 +20,7 @@ from equizoo.pipelines.molecules import Molecule, Preparation, expand
 from equizoo.pipelines.readers import Entry
 
 GEOMETRIES = ("mmff", "xtb")
+NONNEGATIVE = ("mu", "alpha", "r2", "zpve", "Cv")
 
 
 class MoleculePropertyPipeline:
@@ -164,7 +165,8 @@ class MoleculePropertyPipeline:
                 else None
             )
             mae = calibration.mae.get(target.name) if calibration is not None else None
-            result["properties"][target.name] = _quantity(value + atom, target.unit, mae, half)
+            floor = 0.0 if target.name in NONNEGATIVE else -np.inf
+            result["properties"][target.name] = _quantity(value + atom, target.unit, mae, half, floor)
             if target.name in ENERGIES:
                 result["atomization"][target.name] = _quantity(value, target.unit, mae, half)
 
@@ -183,6 +185,10 @@ def _blank(entry: Entry) -> dict[str, Any]:
     return result | dict.fromkeys(unknown) | {"properties": None, "atomization": None}
 
 
-def _quantity(value: float, unit: str, mae: float | None, half: float | None) -> dict[str, Any]:
+def _quantity(
+    value: float, unit: str, mae: float | None, half: float | None, floor: float = -np.inf
+) -> dict[str, Any]:
     interval = None if half is None else [value - half, value + half]
+    if interval is not None and interval[1] > floor:
+        interval[0] = max(interval[0], floor)
     return {"value": value, "unit": unit, "test_mae": mae, "interval": interval}

@@ -19,7 +19,7 @@ class Row(NamedTuple):
         description: What it is.
         unit: Its unit.
         value: The prediction.
-        half_width: Half width of the interval, or None.
+        interval: Ends of the interval, or None; the lower end is cut off at 0 where less is impossible.
         test_mae: Mean absolute error on the test set, or None.
     """
 
@@ -27,8 +27,13 @@ class Row(NamedTuple):
     description: str
     unit: str
     value: float
-    half_width: float | None
+    interval: list[float] | None
     test_mae: float | None
+
+    @property
+    def half_width(self) -> float | None:
+        """Distance from the prediction to the upper end of the interval, or None."""
+        return None if self.interval is None else self.interval[1] - self.value
 
 
 def rows(result: dict[str, Any], group: str) -> list[Row]:
@@ -43,10 +48,8 @@ def rows(result: dict[str, Any], group: str) -> list[Row]:
     """
     table = []
     for name, quantity in result[group].items():
-        interval = quantity["interval"]
-        half = None if interval is None else (interval[1] - interval[0]) / 2
-        about = _DESCRIPTIONS.get(name, name)
-        table.append(Row(name, about, quantity["unit"], quantity["value"], half, quantity["test_mae"]))
+        values = (quantity[key] for key in ("unit", "value", "interval", "test_mae"))
+        table.append(Row(name, _DESCRIPTIONS.get(name, name), *values))
     return table
 
 

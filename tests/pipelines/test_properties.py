@@ -36,8 +36,8 @@ def test_one_answer_has_all_twelve_with_units_errors_and_intervals(predict: Mole
         low, high = quantity["interval"]
         assert quantity["unit"] == target.unit
         assert quantity["test_mae"] == pytest.approx(0.005 * (k + 1))
-        assert (high + low) / 2 == pytest.approx(quantity["value"], abs=1e-9)
-        assert (high - low) / 2 == pytest.approx(0.02 * (k + 1), abs=1e-9)
+        assert high - quantity["value"] == pytest.approx(0.02 * (k + 1), abs=1e-9)
+        assert quantity["value"] - low == pytest.approx(0.02 * (k + 1), abs=1e-9)
     assert result["ok"] and result["in_domain"]
     assert (result["error"], result["domain_reason"]) == (None, None)
     assert (result["smiles"], result["formula"], result["geometry"]) == ("CCO", "C2H6O", "mmff")
@@ -143,6 +143,14 @@ def test_stereochemistry_is_kept(predict: MoleculePropertyPipeline) -> None:
     cis, trans = predict(["F/C=C\\F", "F/C=C/F"])
     assert (cis["smiles"], trans["smiles"]) == ("F/C=C\\F", "F/C=C/F")
     assert not torch.allclose(values(cis), values(trans), rtol=1e-6)
+
+
+def test_an_interval_does_not_reach_below_zero_where_nothing_is(model: PairModel) -> None:
+    wide = SimpleNamespace(coverage=0.9, half_width=dict.fromkeys(NAMES, 1e6), mae={})
+    model.card.calibration["mmff"] = wide
+    properties = pipeline("molecule-properties", model)(ETHANOL)["properties"]
+    floors = {name for name, quantity in properties.items() if quantity["interval"][0] == 0}
+    assert floors == {"mu", "alpha", "r2", "zpve", "Cv"}
 
 
 def test_a_geometry_without_calibration_has_no_interval(predict: MoleculePropertyPipeline) -> None:
