@@ -74,8 +74,8 @@ def calibrate(
         cache: Folder that keeps the made geometries.
 
     Returns:
-        For each source ``coverage``, ``n``, ``half_width``, ``mae`` (on test), ``n_test``, ``test_coverage``, and
-        ``refused``, how many test molecules got no geometry.
+        For each source ``coverage``, ``n``, ``half_width``, ``mae`` (on test), ``n_test``, ``test_coverage``,
+        and ``refused``, how many test molecules got no geometry.
     """
     names = [target.name for target in task.targets]
     calibration: dict[str, dict[str, Any]] = {}
