@@ -1,4 +1,4 @@
-"""Exponential moving average of a model's weights and buffers."""
+"""Exponential moving average of a model's weights."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 
 class WeightAverage:
-    """Averages every floating-point parameter and buffer of a model, γ included.
+    """Averages every parameter of a model, γ included; buffers are those of the model.
 
-    The decay rises as ``(1 + t) / (10 + t)`` at first so that the initial weights are soon forgotten.
+    A buffer can be a direction, such as the singular vectors of spectral normalisation, and the average of two
+    opposite directions is none. The decay rises as ``(1 + t) / (10 + t)`` at first so that the initial weights are soon forgotten.
 
     Args:
         model: The model whose weights are followed.
@@ -41,10 +42,9 @@ class WeightAverage:
         """Move the average towards the present weights."""
         self.updates += 1
         decay = min(self.decay, self.updates / (9 + self.updates))
-        live = self.model.state_dict()
-        floats = [key for key, value in live.items() if value.is_floating_point()]
-        torch._foreach_lerp_([self.average[k] for k in floats], [live[k] for k in floats], 1 - decay)
-        for key in live.keys() - set(floats):
+        live, weights = self.model.state_dict(), list(dict(self.model.named_parameters()))
+        torch._foreach_lerp_([self.average[k] for k in weights], [live[k] for k in weights], 1 - decay)
+        for key in live.keys() - set(weights):
             self.average[key].copy_(live[key])
 
     @contextmanager
