@@ -12,8 +12,9 @@ from torch import Tensor, nn
 class WeightAverage:
     """Averages every parameter of a model, γ included; buffers are those of the model.
 
-    A buffer can be a direction, such as the singular vectors of spectral normalisation, and the average of two
-    opposite directions is none. The decay rises as ``(1 + t) / (10 + t)`` at first so that the initial weights are soon forgotten.
+    A buffer can be a direction, such as the singular vectors of spectral normalisation, and the average of
+    two opposite directions is none. The decay rises as ``(1 + t) / (10 + t)`` at first so that the initial
+    weights are soon forgotten.
 
     Args:
         model: The model whose weights are followed.
