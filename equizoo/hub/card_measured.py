@@ -67,8 +67,7 @@ def geometries(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
         )
     counts = []
     for source, figures in calibration.items():
-        refused = figures.get("refused", "a number not recorded")
-        left = "" if source == "given" else f", refused {refused}"
+        left = "" if source == "given" else f", refused {figures['refused']}"
         counts.append(
             f"- {tables.GEOMETRY_LABELS[source]}: calibrated on {figures['n']:,}, tested on "
             f"{figures['n_test']:,} molecules{left}"

@@ -168,15 +168,8 @@ Output: `{shape}`, in this order:
 def _data(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
     facts = find(DATASETS, config.dataset, "data set")
     source = next(iter(importlib.import_module(facts.sources).SOURCES.values()))
-    counts = {"test": results["n"], **results.get("counts", {})}
-    given = calibration_of(results).get("given")
-    if given:
-        counts.setdefault("valid", given["n"])
     known = {"train": "training", "valid": "validation", "test": "test"}
-    parts = [
-        f"{counts[key]:,} {label}" if key in counts else f"{label}: not recorded"
-        for key, label in known.items()
-    ]
+    parts = [f"{results['counts'][key]:,} {label}" for key, label in known.items()]
     return f"""## Data
 
 {facts.text}

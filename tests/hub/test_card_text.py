@@ -91,10 +91,9 @@ def test_every_measured_figure_is_there(read):
     assert mmff["n"] == 61
 
 
-def test_what_was_not_measured_is_said(read):
+def test_counts_are_said_and_what_was_not_measured(read):
     config, results = read
-    assert "training: not recorded" in render(config, results)
-    assert "refused a number not recorded" in render(config, results)
+    assert "tested on 60 molecules, refused 4" in render(config, results)
     results["counts"] = {"train": 99000, "valid": 17748, "test": 13083}
     assert "99,000 training, 17,748 validation, 13,083 test" in render(config, results)
     del results["calibration"], results["cost"]
