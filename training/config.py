@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 import types
 import typing
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from equizoo._nearest import did_you_mean
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -176,8 +177,8 @@ def parse_yaml(text: str) -> Any:
 def nearest(word: str, words: typing.Iterable[str]) -> str:
     """Return a hint naming the one of ``words`` that is nearest to ``word``."""
     words = [str(w) for w in words]
-    close = difflib.get_close_matches(str(word), words, n=1, cutoff=0.0)
-    return f"did you mean {close[0]!r}? Known: {', '.join(sorted(words))}" if close else "there are none"
+    hint = did_you_mean(word, words, cutoff=0.0).removeprefix("; ")
+    return f"{hint} Known: {', '.join(sorted(words))}" if hint else "there are none"
 
 
 def recipe_path(recipe: str | Path) -> Path:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from equizoo.hub.errors import ConfigError, did_you_mean
+from equizoo._nearest import did_you_mean
+from equizoo.hub.errors import ConfigError
 from equizoo.hub.strict import parse, read_json
 
 F = TypeVar("F")

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from equizoo._nearest import did_you_mean
 from equizoo.hub.config import SCHEMA_VERSION, CheckpointConfig, Variant, parse_config, read_config
 from equizoo.hub.errors import (
     CheckpointError,
@@ -22,7 +23,6 @@ from equizoo.hub.errors import (
     NonFiniteWeights,
     ShapeMismatch,
     UnexpectedKeys,
-    did_you_mean,
 )
 from equizoo.hub.files import WEIGHTS, read_weights, replacing_folder, sha256
 from equizoo.hub.strict import parse

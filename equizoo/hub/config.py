@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from equizoo.hub.errors import CheckpointNotFound, ConfigError, NewerSchema, UnknownVariant, did_you_mean
+from equizoo._nearest import did_you_mean
+from equizoo.hub.errors import CheckpointNotFound, ConfigError, NewerSchema, UnknownVariant
 from equizoo.hub.strict import parse, read_json
 
 SCHEMA_VERSION = 1

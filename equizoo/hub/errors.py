@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
-
 
 class EquizooError(Exception):
     """Base of the errors whose message says what was wrong and what to do."""
@@ -80,16 +77,3 @@ class NonFiniteWeights(WeightMismatch):
 
 class ExportError(EquizooError):
     """A model cannot be exported, or the exported program does not compute what the model computes."""
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` with the known names nearest to ``name``, or an empty string.
-
-    Example:
-        >>> did_you_mean("hidden_dims", ["hidden_dim", "cutoff"])
-        "; did you mean 'hidden_dim'?"
-        >>> did_you_mean("zzz", ["hidden_dim"])
-        ''
-    """
-    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""

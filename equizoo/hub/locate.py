@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from equizoo import __version__
-from equizoo.hub.errors import CheckpointNotFound, HubUnavailable, UnknownModel, did_you_mean
+from equizoo._nearest import did_you_mean
+from equizoo.hub.errors import CheckpointNotFound, HubUnavailable, UnknownModel
 from equizoo.hub.files import WEIGHTS
 from equizoo.hub.registry import bundled
 

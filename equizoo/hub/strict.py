@@ -9,7 +9,8 @@ import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from equizoo.hub.errors import ConfigError, MissingConfigKey, UnknownConfigKey, did_you_mean
+from equizoo._nearest import did_you_mean
+from equizoo.hub.errors import ConfigError, MissingConfigKey, UnknownConfigKey
 
 T = TypeVar("T")
 

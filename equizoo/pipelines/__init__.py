@@ -12,7 +12,8 @@ import importlib
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from equizoo.hub.errors import EquizooError, did_you_mean
+from equizoo._nearest import did_you_mean
+from equizoo.hub.errors import EquizooError
 
 if TYPE_CHECKING:
     from torch import nn

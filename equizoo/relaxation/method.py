@@ -15,7 +15,6 @@ The optimiser holds ``[p for p in model.parameters() if p not in method.owned()]
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 from collections.abc import Iterable, Mapping
@@ -24,6 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from equizoo._nearest import did_you_mean
 from equizoo.relaxation.layer import Relaxation
 
 METHODS = {
@@ -158,9 +158,7 @@ def nearest(kind: str, name: str, known: Iterable[str]) -> str:
         "unknown method 'ace-equalty'; did you mean 'ace-equality'?"
     """
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}?" if close else f"choose from {known}"
-    return f"unknown {kind} {name!r}; {hint}"
+    return f"unknown {kind} {name!r}{did_you_mean(name, known) or f'; choose from {known}'}"
 
 
 def build_method(name: str, layers: Mapping[str, Relaxation], **options: Any) -> Method:

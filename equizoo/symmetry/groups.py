@@ -10,7 +10,6 @@ References:
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from equizoo._nearest import did_you_mean
 from equizoo.symmetry.element import Element
 
 _AXES = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
@@ -270,9 +270,7 @@ def group(name: str) -> Group:
     """
     groups = {cls.__name__: cls for cls in (SO2, SO3, O3, C4, Translations, SE3, E3)}
     if name not in groups:
-        folded = {known.casefold(): known for known in groups}
-        close = [folded[key] for key in difflib.get_close_matches(name.casefold(), folded, n=1)]
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(name, groups)
         raise ValueError(
             f"no group named {name!r}{hint} (there are {', '.join(groups)}; build Permutations(n) yourself)"
         )
