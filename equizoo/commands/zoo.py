@@ -72,7 +72,8 @@ def _describe(info: ModelInfo) -> str:
         f"domain    elements {' '.join(card.domain.elements)}, "
         f"at most {card.domain.max_heavy_atoms} heavy atoms",
     ]
-    lines += [f"training  {line}" for line in (card.training.command, card.training.recipe) if line]
+    if card.training.command:
+        lines.append(f"training  {card.training.command}")
     variants = [
         {
             "variant": name,

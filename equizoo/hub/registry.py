@@ -161,7 +161,8 @@ def list_models(
 def _summary(config: CheckpointConfig) -> str:
     targets = len(config.targets)
     what = config.targets[0].name if targets == 1 else f"{targets} targets"
-    return f"{config.family} for {what} of {config.dataset}, trained with {config.method}"
+    how = "strictly equivariant" if config.method == "none" else f"trained with {config.method}"
+    return f"{config.family} for {what} of {config.dataset}, {how}"
 
 
 def _copy(source: Path, target: Path, paths: list[str]) -> None:
