@@ -98,6 +98,7 @@ def evaluate(
         "units": {target.name: target.unit for target in task.targets},
         "method": trained.config.method.get("name", "none"),
         "seed": trained.config.seed,
+        "epochs": trained.config.budget.epochs,
         "data": trained.config.data,
         "provenance": provenance(task.data_hash()),
         "threads": torch.get_num_threads(),

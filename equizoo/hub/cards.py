@@ -2,7 +2,7 @@
 
 ``python -m equizoo.hub.cards`` writes, from ``config.json`` and ``results.json`` of each bundled checkpoint,
 its card ``model_cards/<name>.md``, the same text as ``README.md`` of its folder (with its digest in the
-registry), and the table between two markers in ``README.md`` of the repository. ``--check`` names what is
+registry), and the tables between markers in ``README.md`` of the repository. ``--check`` names what is
 stale instead.
 """
 
@@ -22,13 +22,15 @@ from equizoo.hub.card_text import WRITTEN, PublishedTables, render_card
 from equizoo.hub.config import CheckpointConfig, read_config
 from equizoo.hub.errors import CheckpointError, CheckpointNotFound, DigestMismatch, EquizooError
 from equizoo.hub.files import replacing, sha256
+from equizoo.hub.paper_protocol import protocol_table
 from equizoo.hub.registry import Registry, bundled
 from equizoo.hub.strict import read_json
 
 __all__ = ["check_cards", "render_card", "write_cards"]
 
 log = logging.getLogger(__name__)
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+RESULTS, PROTOCOL = "results", "protocol"
+"""Names of the marked blocks in the repository's ``README.md``."""
 Checkpoint = tuple[CheckpointConfig, Mapping[str, Any]]
 
 
@@ -91,7 +93,9 @@ def _stale(registry: Registry, root: Path) -> dict[Path, str | None]:
         if path not in wanted and WRITTEN in path.read_text(encoding="utf-8"):
             wanted[path] = None
     readme = root / "README.md"
-    wanted[readme] = _readme(readme.read_text(encoding="utf-8"), _results(checkpoints, published))
+    text = _marked(readme.read_text(encoding="utf-8"), RESULTS, _results(checkpoints, published))
+    runs = protocol_table(root / "model_cards" / "paper_protocol", published["qm9"]["schnet"])
+    wanted[readme] = _marked(text, PROTOCOL, runs)
     return {
         path: text
         for path, text in wanted.items()
@@ -134,11 +138,12 @@ def _source(published: Published) -> str:
     )
 
 
-def _readme(text: str, block: str) -> str:
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end or BEGIN in rest or END in after:
-        raise EquizooError(f"README.md must have {BEGIN} and, after it, {END}, once each")
+def _marked(text: str, name: str, block: str) -> str:
+    opening, closing = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    before, begin, rest = text.partition(opening)
+    _, end, after = rest.partition(closing)
+    if not begin or not end or opening in rest or closing in after:
+        raise EquizooError(f"README.md must have {opening} and, after it, {closing}, once each")
     return f"{before}{begin}\n{block + chr(10) if block else ''}{end}{after}"
 
 

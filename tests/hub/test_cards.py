@@ -13,7 +13,9 @@ from equizoo.hub.files import sha256
 from equizoo.hub.registry import Registry, bundled
 from tests.hub.card_samples import PUBLISHED, REPOSITORY, row, trained_checkpoint
 
-README = f"# zoo\n\n{cards.BEGIN}\n{cards.END}\n\nafter\n"
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+PROTOCOL = "<!-- protocol:begin -->\n<!-- protocol:end -->\n"
+README = f"# zoo\n\n{BEGIN}\n{END}\n\n{PROTOCOL}\nafter\n"
 
 
 @pytest.fixture
@@ -110,7 +112,9 @@ def test_an_unregistered_checkpoint_is_refused(root, zoo, shipped):
         cards.check_cards(zoo, root)
 
 
-@pytest.mark.parametrize("text", ["no markers", cards.BEGIN, cards.END + cards.BEGIN, README + README])
+@pytest.mark.parametrize(
+    "text", ["no markers", BEGIN, END + BEGIN, README + README, README.replace(PROTOCOL, "")]
+)
 def test_a_readme_without_its_markers_is_refused(root, text):
     (root / "README.md").write_text(text)
     with pytest.raises(errors.EquizooError, match="once each"):
