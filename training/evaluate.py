@@ -98,12 +98,13 @@ def evaluate(
         "units": {target.name: target.unit for target in task.targets},
         "method": trained.config.method.get("name", "none"),
         "seed": trained.config.seed,
-        "epochs": trained.config.budget.epochs,
         "data": trained.config.data,
         "provenance": provenance(task.data_hash()),
         "threads": torch.get_num_threads(),
         "variants": {},
     }
+    if trained.best:  # a run knows its budget; a checkpoint only names the recipe that it started from
+        report["epochs"] = trained.config.budget.epochs
     for variant, model in trained.models.items():
         log.info("measuring %s, %s", trained.name, variant)
         metrics = task.evaluate(model, split, batch_size=batch_size, limit=limit)

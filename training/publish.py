@@ -12,8 +12,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from equizoo.data.qm9 import ENERGIES
 from equizoo.relaxation.project import fold
-from equizoo.training.config import RunConfig, load_recipe
+from equizoo.training.config import ConfigError, RunConfig, load_recipe
 from equizoo.training.evaluate import evaluate
 from equizoo.training.runfolder import flatten, write_json
 from equizoo.training.variants import load_trained
@@ -42,6 +43,7 @@ def publish(
     *,
     name: str | None = None,
     recipe: str | None = None,
+    command: str | None = None,
     data: dict[str, Any] | None = None,
     tolerance: float = 1e-3,
 ) -> Path:
@@ -55,6 +57,7 @@ def publish(
         out: Checkpoint folder to write.
         name: Name of the checkpoint; the run's unless given.
         recipe: Name of the bundled recipe that the run started from; ``name`` unless given.
+        command: What made the run, if it was not one command; from recipe and configuration unless given.
         data: Options of the task to change, such as ``{"root": …}``.
         tolerance: Layers of the partial variant with a smaller |γ| lose their branch.
 
@@ -62,13 +65,20 @@ def publish(
         ``out``.
 
     Raises:
-        ConfigError: The folder holds no run with best weights, or no such recipe.
+        ConfigError: The folder holds no run with best weights, no such recipe, or the run learned total
+            energies, which checkpoints do not hold.
     """
     from equizoo.hub import save_checkpoint
 
     run, out = Path(run), Path(out)
     trained = load_trained(run, data)
     config, name = trained.config, name or trained.name
+    total = [target.name for target in trained.task.targets if target.name in ENERGIES]
+    if total and config.data.get("energies") == "total":
+        raise ConfigError(
+            f"{name} predicts total {', '.join(total)}, but users of a checkpoint add the free atoms "
+            "themselves; train with data.energies=atomization"
+        )
     recipe = recipe or name
     results = _read_or(run / "results.json", lambda: evaluate(run, out=run / "results.json", data=data))
     calibration = _read_or(run / "calibration.json", dict)
@@ -91,7 +101,7 @@ def publish(
             "targets": [asdict(target) for target in trained.task.targets],
             "domain": DOMAINS[dataset],
             "calibration": {s: {k: v[k] for k in CALIBRATION_KEYS} for s, v in shipped.items()},
-            "training": {"command": training_command(config, recipe), "recipe": recipe},
+            "training": {"command": command or training_command(config, recipe), "recipe": recipe},
         },
         models,
     )
@@ -119,12 +129,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_argument("out", help="checkpoint folder to write")
     options.add_argument("--name", help="name of the checkpoint (default: the run's)")
     options.add_argument("--recipe", help="bundled recipe that the run started from (default: the name)")
+    options.add_argument("--command", help="what made the run, if it was not one command, as when resumed")
     options.add_argument("--data", help="folder of the data set (default: $EQUIZOO_DATA)")
     arguments = options.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     data = {"root": arguments.data} if arguments.data else {}
     try:
-        publish(arguments.run, arguments.out, name=arguments.name, recipe=arguments.recipe, data=data)
+        publish(
+            arguments.run,
+            arguments.out,
+            name=arguments.name,
+            recipe=arguments.recipe,
+            command=arguments.command,
+            data=data,
+        )
     except (ValueError, FileNotFoundError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

@@ -80,6 +80,23 @@ def test_a_run_becomes_a_checkpoint(run, tmp_path):
         assert again["variants"][variant]["mae"] == results["variants"][variant]["mae"]
 
 
+def test_a_command_that_was_given_is_kept_and_total_energies_are_refused(run, tmp_path):
+    folder = publish(run, tmp_path / "tiny", name="tiny", recipe="schnet-qm9-ace", command="a && b")
+    assert load_checkpoint(folder).card.training.command == "a && b"
+    with pytest.raises(ConfigError, match="predicts total U0"):
+        totals = {"targets": ["U0", "gap"], "energies": "total"}
+        config = RunFolder(run).read_config().replace(**{f"data.{k}": v for k, v in totals.items()})
+        train(config, tmp_path / "totals", progress=False)
+        publish(tmp_path / "totals", tmp_path / "refused", name="tiny", recipe="schnet-qm9-ace")
+    assert not (tmp_path / "refused").exists()
+
+
+def test_a_run_tells_its_budget_and_a_checkpoint_does_not(run, tmp_path):
+    folder = publish(run, tmp_path / "tiny", name="tiny", recipe="schnet-qm9-ace")
+    assert evaluate(run, limit=8)["epochs"] == 3
+    assert "epochs" not in evaluate(folder, data={"synthetic": 64}, limit=8)
+
+
 def test_the_command_repeats_the_run(run):
     config = RunFolder(run).read_config()
     words = shlex.split(training_command(config, "schnet-qm9-ace"))
