@@ -10,6 +10,7 @@ from equizoo.commands.output import OK, format_rows, print_csv, print_json
 from equizoo.hub.info import ModelInfo, model_info
 from equizoo.hub.locate import HubOptions
 from equizoo.hub.registry import bundled, list_models
+from equizoo.hub.results import test_errors
 
 _COLUMNS = ["name", "family", "task", "dataset", "method", "summary"]
 
@@ -69,8 +70,7 @@ def _describe(info: ModelInfo) -> str:
         f"{card.name}: {card.family} for {card.task}, {card.dataset}, method {card.method}",
         f"folder    {info.folder}",
         f"config    {', '.join(f'{key}={value}' for key, value in card.config.items())}",
-        f"domain    elements {' '.join(card.domain.elements)}, "
-        f"at most {card.domain.max_heavy_atoms} heavy atoms",
+        f"domain    {card.domain}",
     ]
     if card.training.command:
         lines.append(f"training  {card.training.command}")
@@ -84,11 +84,22 @@ def _describe(info: ModelInfo) -> str:
         }
         for name, entry in card.variants.items()
     ]
-    targets = []
-    for target in card.targets:
-        row = {"target": target.name, "unit": target.unit}
-        for geometry, measured in card.calibration.items():
-            row[f"MAE {geometry}"] = f"{measured.mae[target.name]:.4g}" if target.name in measured.mae else ""
-        targets.append(row | {"description": target.description})
+    errors = _errors(info)
+    targets = [
+        {"target": target.name, "unit": target.unit}
+        | {label: f"{e[target.name]:.4g}" if target.name in e else "" for label, e in errors.items()}
+        | {"description": target.description}
+        for target in card.targets
+    ]
     tables = [format_rows(rows, list(rows[0])) for rows in (variants, targets) if rows]
     return "\n\n".join(["\n".join(lines), *tables])
+
+
+def _errors(info: ModelInfo) -> dict[str, dict[str, float]]:
+    """Return the test errors by target: for each kind of geometry, or else for each variant."""
+    if info.config.calibration:
+        return {f"MAE {geometry}": measured.mae for geometry, measured in info.config.calibration.items()}
+    if "variants" not in info.results:
+        return {}
+    metric, square = info.results["metric"], " [unit²]" * (info.results["metric"] == "MSE")
+    return {f"{metric} {name}{square}": test_errors(info.results, name) for name in info.config.variants}

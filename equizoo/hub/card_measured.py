@@ -1,4 +1,4 @@
-"""The measured sections of a model card: errors, geometries and intervals, symmetry, time."""
+"""The measured sections of a model card: errors, symmetry, time."""
 
 from __future__ import annotations
 
@@ -6,97 +6,79 @@ from collections.abc import Mapping
 from typing import Any
 
 from equizoo.hub import card_tables as tables
-from equizoo.hub.card_facts import DATASETS, Published, find
+from equizoo.hub.card_facts import Dataset
+from equizoo.hub.card_published import Published
 from equizoo.hub.config import CheckpointConfig
+from equizoo.hub.results import largest_gamma, spread, test_errors
 
 
-def errors(config: CheckpointConfig, results: Mapping[str, Any], published: Published | None) -> str:
+def errors(
+    config: CheckpointConfig, results: Mapping[str, Any], published: Published | None, facts: Dataset
+) -> str:
     """Return the section on test errors, beside the published ones."""
     parts = [
-        f"## Errors\n\n{results['metric']} on {results['n']:,} test molecules, at the geometries of the "
-        "data set.",
-        tables.errors_table(config, results, published),
+        f"## Errors\n\n{results['metric']} on {results['n']:,} test {facts.sample}s{facts.measured}.",
+        tables.errors_table(config, results, published, facts),
     ]
-    if not published or not published.columns:
+    if not published:
         return "\n\n".join(parts)
-    targets = [target.name for target in config.targets]
-    best = published.columns[-1]
-    mae = results["variants"]["equivariant"]["mae"] if "equivariant" in config.variants else {}
-    lower = [name for name in targets if name in mae and name in best.mae and mae[name] < best.mae[name][0]]
+    several, best = len(config.targets) > 1, published.columns[-1]
+    compared = [target.name for target in config.targets if target.name in best.errors]
+    measured = _compared_errors(config, results)
+    lower = [name for name in compared if name in measured and measured[name] < best.errors[name][0]]
     notes = [
-        f"Columns {' and '.join(c.label for c in published.columns)}: {published.authors}, "
+        f"{_columns(published) if several else 'Published'}: {published.authors}, "
         f"[{published.paper}]({published.url}), {published.table}. {published.rows}",
         f"**Not the same experiment.** Published: mean ± deviation of {published.seeds} seeds, "
-        f"{published.models}, {published.energies} energies, {published.epochs:,} epochs on "
-        f"{published.train_molecules:,} training molecules, {published.split}. Here: "
-        f"{_experiment(config, results)}.",
-        f"The `equivariant` variant is below the mean of {best.label} on {len(lower)} of "
-        f"{count(len(targets), 'target')}.",
+        f"{_published_setting(published)}, {published.epochs:,} epochs on {published.train_samples:,} "
+        f"training {facts.sample}s, {published.split}. Here: {_setting(config, results, facts)}.",
     ]
-    energies = relative_energies(config, results)
-    if energies and published.energies == "total":
-        others = [name for name in targets if name not in energies]
-        notes.append(
-            f"{', '.join(energies)}: the published models had to learn an offset of about −10⁴ eV, this one "
-            "did not; these rows compare recipes, not methods. Without them it is "
-            f"{len(set(lower) & set(others))} of {len(others)}."
-        )
-    return "\n\n".join([*parts, *notes])
+    if measured:
+        share = f" on {len(lower)} of {count(len(compared), 'target')}" if several else ""
+        below = "below" if several or lower else "not below"
+        notes.append(f"The `equivariant` variant is {below} the mean of {best.label}{share}.")
+    return "\n\n".join([*parts, *notes, *facts.caveats(config, results, published, lower)])
 
 
-def _experiment(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
-    data, cost = results["data"], results.get("cost", {})
+def _compared_errors(config: CheckpointConfig, results: Mapping[str, Any]) -> dict[str, float]:
+    """Return the errors of the equivariant variant, or their means over the seeds."""
+    if "equivariant" not in config.variants:
+        return {}
+    found = {name: spread(results, "equivariant", name) for name in results["units"]}
+    means = {name: one.mean for name, one in found.items() if one is not None}
+    return test_errors(results, "equivariant") | means
+
+
+def _columns(published: Published) -> str:
+    *most, last = [column.label for column in published.columns]
+    return f"Columns {', '.join(most)} and {last}" if most else f"Column {last}"
+
+
+def _published_setting(published: Published) -> str:
+    energies = [f"{published.energies} energies"] if published.energies else []
+    return ", ".join([published.models, *energies])
+
+
+def _setting(config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset) -> str:
+    cost, found = results.get("cost", {}), spread(results, "equivariant", config.targets[0].name)
+    targets = count(len(config.targets), "target")
     return ", ".join(
         [
-            f"one seed ({results['seed']})",
-            f"one model for {count(len(config.targets), 'target')}",
-            "atom references and standardised targets" if data.get("standardise") else "no standardisation",
-            "total energies" if data.get("energies") == "total" else "energies relative to free atoms",
+            f"{found.n} seeds" if found else f"one seed ({results['seed']})",
+            *([f"one model for {targets}"] if len(config.targets) > 1 else []),
+            *facts.setting(config, results),
             *([count(cost["epoch"], "epoch")] if cost else []),
-            split_of(config, results),
+            facts.split(config, results),
         ]
     )
 
 
-def geometries(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
-    """Return the section on errors by kind of geometry, and on the intervals."""
-    calibration = calibration_of(results)
-    if not calibration:
-        return (
-            "## Geometries and intervals\n\nNot measured: there is no calibration, so there are no intervals."
-        )
-    counts = []
-    for source, figures in calibration.items():
-        left = "" if source == "given" else f", refused {figures['refused']}"
-        counts.append(
-            f"- {tables.GEOMETRY_LABELS[source]}: calibrated on {figures['n']:,}, tested on "
-            f"{figures['n_test']:,} molecules{left}"
-        )
-    share = "/".join(sorted({f"{100 * figures['coverage']:g}" for figures in calibration.values()}))
-    return "\n\n".join(
-        [
-            "## Geometries and intervals",
-            "A molecule that comes as SMILES has no reference geometry. Test MAE of the `equivariant` "
-            "variant when the geometry is made with MMFF94 or GFN2-xTB instead (in brackets, the factor to "
-            "the reference geometry; the targets stay those of the reference geometry):",
-            tables.geometry_table(config, calibration),
-            "\n".join(counts),
-            "Refused are molecules for which no geometry could be made; they are left out. Made geometries "
-            "are tested on a random part of the test molecules, so the factors carry some sampling error.",
-            f"Intervals of the `equivariant` variant at {share} %, split-conformal: half width from "
-            "validation molecules, and in brackets the share of test molecules whose true value lies "
-            "inside. They hold for molecules like those of the data set only.",
-            tables.interval_table(config, calibration),
-        ]
-    )
-
-
-def symmetry(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
+def symmetry(config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset) -> str:
     """Return the section on equivariance errors and γ."""
     parts = [
         "## Symmetry",
-        "Equivariance error on random test molecules, mean (largest) norm of f(g·x) − g·f(x) over the "
-        "targets, in standard deviations of the targets. What the `equivariant` variant shows is round-off.",
+        f"Equivariance error on random test {facts.sample}s, mean (largest) norm of f(g·x) − g·f(x) "
+        f"{facts.norm}. What the `equivariant` variant shows is round-off.",
         tables.symmetry_table(config, results),
     ]
     partial, left = config.variants.get("partial"), results["variants"].get("partial", {}).get("gamma", {})
@@ -113,38 +95,18 @@ def symmetry(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
                 "dropped."
             )
     elif left:
-        largest = tables.number(max(map(abs, left.values())), 2)
+        largest = tables.number(largest_gamma(results) or 0.0, 2)
         parts.append(f"Training left no |γ| above {largest} in any layer, so there is no `partial` variant.")
     return "\n\n".join(parts)
 
 
-def timing(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
+def timing(config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset) -> str:
     """Return the section on size and time."""
     threads = count(results["threads"], "thread")
-    return f"## Time\n\nMedian forward pass on a CPU with {threads}.\n\n{tables.time_table(config, results)}"
-
-
-def calibration_of(results: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the calibration of the equivariant variant, by kind of geometry; empty where there is none."""
-    return dict(results.get("calibration", {}).get("equivariant", {}))
+    times = tables.time_table(config, results, facts.sample)
+    return f"## Time\n\nMedian forward pass on a CPU with {threads}.\n\n{times}"
 
 
 def count(n: int, noun: str) -> str:
     """Return ``"1 thread"``, ``"2 threads"``."""
     return f"{n} {noun}{'s' * (n != 1)}"
-
-
-def split_of(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
-    """Return which split of the data set was used."""
-    seed = results["data"].get("split_seed")
-    if seed is None:
-        return find(DATASETS, config.dataset, "data set").standard_split
-    return f"a shuffled 80/10/10 split with seed {results['seed'] if seed == 'run' else seed}"
-
-
-def relative_energies(config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
-    """Return the targets that the model predicts relative to free atoms."""
-    if results["data"].get("energies") == "total":
-        return []
-    energies = find(DATASETS, config.dataset, "data set").energies
-    return [target.name for target in config.targets if target.name in energies]

@@ -1,4 +1,4 @@
-"""Tables of a model card and of the README, from measured figures."""
+"""Tables of a model card, from measured figures, and the way that figures are written."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from equizoo.hub.card_facts import Column, Published
-from equizoo.hub.config import GEOMETRIES, CheckpointConfig
-from equizoo.hub.errors import ConfigError
+from equizoo.hub.card_facts import Dataset
+from equizoo.hub.card_published import Column, Published
+from equizoo.hub.config import CheckpointConfig
+from equizoo.hub.results import Spread, spread, test_errors
 
 VARIANT_LABELS = {"equivariant": "`equivariant` (γ = 0)", "partial": "`partial` (γ kept)"}
-GEOMETRY_LABELS = {"given": "reference geometry", "mmff": "MMFF94", "xtb": "GFN2-xTB"}
 MISSING = "–"
 
 
@@ -40,72 +40,85 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in (header, rules, *rows))
 
 
-def published_figure(column: Column, target: str) -> str:
+def shown(value: float, facts: Dataset) -> str:
+    """Return an error in the unit in which the errors of its data set are shown."""
+    return number(value / 10.0**facts.exponent)
+
+
+def shown_spread(found: Spread | None, facts: Dataset) -> str:
+    """Return mean ± deviation over seeds, or a dash."""
+    if found is None:
+        return MISSING
+    return f"{shown(found.mean, facts)} ± {number(found.deviation / 10.0**facts.exponent, 2)}"
+
+
+def published_figure(published: Published, column: Column | None, target: str, facts: Dataset) -> str:
     """Return mean ± deviation as the paper prints them, or a dash."""
-    return "{:.4f} ± {:.4f}".format(*column.mae[target]) if target in column.mae else MISSING
+    if column is None or target not in column.errors:
+        return MISSING
+    mean, deviation = (f"{x / 10.0**facts.exponent:.{published.decimals}f}" for x in column.errors[target])
+    return f"{mean} ± {deviation}"
 
 
-def check_units(config: CheckpointConfig, published: Published) -> None:
-    """Refuse to put figures of different units beside one another.
+def errors_table(
+    config: CheckpointConfig, results: Mapping[str, Any], published: Published | None, facts: Dataset
+) -> str:
+    """Return the test errors of each shipped variant beside the published ones.
 
-    Raises:
-        ConfigError: A target has another unit than the published table.
+    Args:
+        config: ``config.json``.
+        results: ``results.json``.
+        published: What stands beside it.
+        facts: What is said about the data set.
+
+    Returns:
+        A Markdown table: a row a target, or a row a model if there is one target.
     """
+    if len(config.targets) == 1:
+        return _rows_by_model(config, results, published, facts)
+    header, cells = ["target", "unit"], []
     for target in config.targets:
-        unit = published.units.get(target.name, target.unit)
-        if unit != target.unit:
-            raise ConfigError(
-                f"{config.name}: {target.name} is in {target.unit}, the published table in {unit}"
-            )
+        cells.append([f"{target.name}, {target.description}", facts.unit(results["units"][target.name])])
+    for variant in config.variants:
+        header.append(VARIANT_LABELS[variant])
+        measured = test_errors(results, variant)
+        found = [spread(results, variant, target.name) for target in config.targets]
+        for row, target in zip(cells, config.targets, strict=True):
+            row.append(shown(measured[target.name], facts))
+        if any(found):
+            header.append(f"`{variant}`, mean of {max(s.n for s in found if s)} seeds")
+            for row, one in zip(cells, found, strict=True):
+                row.append(shown_spread(one, facts))
+    if published:
+        header += [column.label for column in published.columns]
+        for row, target in zip(cells, config.targets, strict=True):
+            row += [published_figure(published, column, target.name, facts) for column in published.columns]
+    return table(header, cells)
 
 
-def errors_table(config: CheckpointConfig, results: Mapping[str, Any], published: Published | None) -> str:
-    """Return the test error of each target, for each shipped variant, beside the published columns."""
-    columns = published.columns if published else ()
-    header = ["target", "unit", *(VARIANT_LABELS[v] for v in config.variants), *(c.label for c in columns)]
-    measured = [results["variants"][variant]["mae"] for variant in config.variants]
-    return table(
-        header,
-        (
-            [
-                f"{target.name}, {target.description}",
-                target.unit,
-                *(number(mae[target.name]) for mae in measured),
-                *(published_figure(column, target.name) for column in columns),
-            ]
-            for target in config.targets
-        ),
-    )
-
-
-def geometry_table(config: CheckpointConfig, calibration: Mapping[str, Any]) -> str:
-    """Return the test error with each kind of geometry, and its ratio to that with the reference geometry."""
-    sources = [source for source in GEOMETRIES if source in calibration]
-
-    def cell(target: str, source: str) -> str:
-        mae = calibration[source]["mae"][target]
-        if source == "given" or "given" not in calibration:
-            return number(mae)
-        return f"{number(mae)} (× {number(mae / calibration['given']['mae'][target], 2)})"
-
-    return table(
-        ["target", "unit", *(GEOMETRY_LABELS[source] for source in sources)],
-        ([t.name, t.unit, *(cell(t.name, source) for source in sources)] for t in config.targets),
-    )
-
-
-def interval_table(config: CheckpointConfig, calibration: Mapping[str, Any]) -> str:
-    """Return the half width of the interval and its coverage on test, for each kind of geometry."""
-    sources = [source for source in GEOMETRIES if source in calibration]
-
-    def cell(target: str, source: str) -> str:
-        figures = calibration[source]
-        return f"± {number(figures['half_width'][target])} ({100 * figures['test_coverage'][target]:.1f} %)"
-
-    return table(
-        ["target", "unit", *(GEOMETRY_LABELS[source] for source in sources)],
-        ([t.name, t.unit, *(cell(t.name, source) for source in sources)] for t in config.targets),
-    )
+def _rows_by_model(
+    config: CheckpointConfig, results: Mapping[str, Any], published: Published | None, facts: Dataset
+) -> str:
+    (target,) = config.targets
+    rows = []
+    for variant in config.variants:
+        error = shown(test_errors(results, variant)[target.name], facts)
+        rows.append([VARIANT_LABELS[variant], f"this checkpoint, seed {results['seed']}", error])
+    for variant in config.variants:
+        found = spread(results, variant, target.name)
+        if found:
+            kind = f"mean ± deviation of {found.n} seeds"
+            rows.append([VARIANT_LABELS[variant], kind, shown_spread(found, facts)])
+    if published:
+        rows += [
+            [column.label, "published", published_figure(published, column, target.name, facts)]
+            for column in published.columns
+        ]
+    rows += [
+        [name, "without a model", shown(error, facts)] for name, error in results.get("baselines", {}).items()
+    ]
+    unit = facts.unit(results["units"][target.name])
+    return table(["model", "what", f"{results['metric']} of {target.name} [{unit}]"], rows)
 
 
 def symmetry_table(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
@@ -122,12 +135,12 @@ def symmetry_table(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
     return table(["variant", "data type", *groups], rows)
 
 
-def time_table(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
-    """Return parameters and milliseconds a molecule by variant and batch size."""
+def time_table(config: CheckpointConfig, results: Mapping[str, Any], sample: str) -> str:
+    """Return parameters and milliseconds a sample by variant and batch size."""
     figures = {variant: results["variants"][variant] for variant in config.variants}
     sizes = list(dict.fromkeys(size for f in figures.values() for size in f["seconds_per_sample"]))
     return table(
-        ["variant", "parameters", *(f"batch of {size} [ms a molecule]" for size in sizes)],
+        ["variant", "parameters", *(f"batch of {size} [ms a {sample}]" for size in sizes)],
         (
             [
                 f"`{variant}`",
@@ -137,37 +150,3 @@ def time_table(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
             for variant, f in figures.items()
         ),
     )
-
-
-def zoo_table(
-    checkpoints: Sequence[tuple[CheckpointConfig, Mapping[str, Any]]], published: Published | None
-) -> str:
-    """Return the test errors of all checkpoints of one family on one data set, and what they cost.
-
-    Args:
-        checkpoints: ``config.json`` and ``results.json`` of each.
-        published: What to put beside them.
-
-    Returns:
-        A Markdown table, a row a target.
-    """
-    columns = published.columns if published else ()
-    targets = list(dict.fromkeys((t.name, t.unit) for config, _ in checkpoints for t in config.targets))
-    maes = [results["variants"]["equivariant"]["mae"] for _, results in checkpoints]
-    rows = [
-        [
-            name,
-            unit,
-            *(number(mae[name]) if name in mae else MISSING for mae in maes),
-            *(published_figure(column, name) for column in columns),
-        ]
-        for name, unit in targets
-    ]
-    for label, key in (("epochs", "epoch"), ("CPU-hours", "cpu_hours")):
-        costs = [results.get("cost", {}).get(key) for _, results in checkpoints]
-        known = f"{published.epochs:,}" if published and key == "epoch" else MISSING
-        rows.append(
-            [label, "", *(MISSING if c is None else number(c) for c in costs), *(known for _ in columns)]
-        )
-    names = [f"[{config.name}](model_cards/{config.name}.md)" for config, _ in checkpoints]
-    return table(["MAE on test", "unit", *names, *(f"{c.label}, published" for c in columns)], rows)

@@ -8,20 +8,18 @@ from typing import Any
 
 import yaml
 
-from equizoo.hub.card_facts import BIBTEX, DATASETS, FAMILIES, METHODS, TASKS, Published, find
-from equizoo.hub.card_measured import (
-    calibration_of,
-    count,
-    errors,
-    geometries,
-    relative_energies,
-    split_of,
-    symmetry,
-    timing,
-)
-from equizoo.hub.card_tables import check_units, number
+from equizoo.hub.card_bibtex import BIBTEX
+from equizoo.hub.card_datasets import check_units, dataset_of, published_for
+from equizoo.hub.card_facts import Dataset, Facts, find
+from equizoo.hub.card_geometries import calibration_of, geometries
+from equizoo.hub.card_measured import count, errors, symmetry, timing
+from equizoo.hub.card_models import FAMILIES, METHODS
+from equizoo.hub.card_published import Published
+from equizoo.hub.card_tables import number
+from equizoo.hub.card_tasks import TASKS, Task
 from equizoo.hub.config import CheckpointConfig
 from equizoo.hub.errors import CheckpointError
+from equizoo.hub.results import method_key, spread, test_errors
 
 WRITTEN = (
     "<!-- Written by `python -m equizoo.hub.cards` from config.json and results.json; edits are lost. -->"
@@ -34,8 +32,8 @@ def render_card(config: CheckpointConfig, results: Mapping[str, Any], published:
 
     Args:
         config: Its ``config.json``.
-        results: Its ``results.json``, as :func:`equizoo.training.publish.publish` writes it.
-        published: Published figures, see :func:`equizoo.hub.card_facts.read_published`.
+        results: Its ``results.json``, see :mod:`equizoo.hub.results`.
+        published: Published figures, see :func:`equizoo.hub.card_published.read_published`.
 
     Returns:
         Markdown with a YAML front matter that the Hub reads (``model-index`` holds the test errors).
@@ -49,20 +47,20 @@ def render_card(config: CheckpointConfig, results: Mapping[str, Any], published:
         M. Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
     """
     _check(config, results)
-    table = published.get(config.dataset, {}).get(config.family)
+    table, facts, task = published_for(config, published), dataset_of(config), _task(config)
     if table is not None:
-        check_units(config, table)
+        check_units(config.name, results["units"], table)
     sections = [
-        _what(config),
-        _usage(config),
-        _data(config, results),
+        _what(config, results, facts, task),
+        _usage(config, task),
+        _data(config, results, facts),
         _training(config, results),
-        errors(config, results, table),
-        geometries(config, results),
-        symmetry(config, results),
-        timing(config, results),
-        _limitations(config, results),
-        _citation(config, table),
+        errors(config, results, table, facts),
+        *([geometries(config, results)] if task.made_geometries else []),
+        symmetry(config, results, facts),
+        timing(config, results, facts),
+        _limitations(config, results, facts, task),
+        _citation(config, results, facts, table),
     ]
     return "\n\n".join([front_matter(config, results) + WRITTEN, f"# {config.name}", *sections]) + "\n"
 
@@ -77,11 +75,11 @@ def front_matter(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
             task_type="graph-ml",
             task_name=config.task,
             dataset_type=config.dataset,
-            dataset_name=config.dataset.upper(),
+            dataset_name=dataset_of(config).title,
             dataset_split=results["split"],
             metric_type=metric.lower(),
-            metric_name=f"{metric} of {target.name} [{target.unit}], {variant}",
-            metric_value=float(f"{results['variants'][variant]['mae'][target.name]:.4g}"),
+            metric_name=f"{metric} of {target.name} [{results['units'][target.name]}], {variant}",
+            metric_value=float(f"{test_errors(results, variant)[target.name]:.4g}"),
         )
         for variant in config.variants
         for target in config.targets
@@ -106,8 +104,15 @@ def _check(config: CheckpointConfig, results: Mapping[str, Any]) -> None:
         )
     if results["data"].get("synthetic"):
         raise CheckpointError(f"{config.name!r} was trained on made-up samples, not on {config.dataset}")
+    for target in config.targets:
+        unit = target.unit + "²" * (results["metric"] == "MSE")
+        if results["units"].get(target.name) != unit:
+            raise CheckpointError(
+                f"results.json of {config.name!r} has the {results['metric']} of {target.name} in "
+                f"{results['units'].get(target.name)!r}, by config.json it is {unit!r}; evaluate it again"
+            )
     for variant in config.variants:
-        measured = results["variants"].get(variant, {}).get("mae", {})
+        measured = test_errors(results, variant)
         missing = [target.name for target in config.targets if target.name not in measured]
         if missing:
             raise CheckpointError(
@@ -116,82 +121,78 @@ def _check(config: CheckpointConfig, results: Mapping[str, Any]) -> None:
             )
 
 
-def _what(config: CheckpointConfig) -> str:
-    task = find(TASKS, config.task, "task")
-    family, method = find(FAMILIES, config.family, "family"), find(METHODS, config.method, "method")
+def _task(config: CheckpointConfig) -> Task:
+    return find(TASKS, config.task, "task", "card_tasks")
+
+
+def _family(config: CheckpointConfig) -> Facts:
+    return find(FAMILIES, config.family, "family", "card_models")
+
+
+def _method(results: Mapping[str, Any]) -> Facts:
+    return find(METHODS, method_key(results), "method", "card_models")
+
+
+def _what(config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset, task: Task) -> str:
     variants = {
         "equivariant": "- `equivariant`: every γ is 0; exactly equivariant, as cheap as the plain network.",
         "partial": "- `partial`: with the γ that training left; more flexible, not exactly equivariant.",
     }
-    domain = config.domain
+    setting, targets = facts.setting_name(config), count(len(config.targets), "target")
+    title = f"{facts.title} ({setting})" if setting else facts.title
+    one = f": {config.targets[0].description}" if len(config.targets) == 1 else ""
     return "\n\n".join(
         [
-            f"{family.text}; {method.text}. It predicts {count(len(config.targets), 'target')} of "
-            f"{config.dataset.upper()}.",
+            f"{_family(config).text}; {_method(results).text}. It predicts {targets} of {title}{one}.",
             "\n".join(variants[variant] for variant in config.variants),
-            f"**For:** {task.purpose} It was trained on molecules of {', '.join(domain.elements)} with up to "
-            f"{domain.max_heavy_atoms} heavy atoms; the pipeline refuses other elements and flags larger "
-            "molecules.",
+            f"**For:** {task.purpose} It was trained on {task.trained_on(config.domain)}.",
             f"**Not for:** {task.not_for}",
         ]
     )
 
 
-def _usage(config: CheckpointConfig) -> str:
-    task = find(TASKS, config.task, "task")
+def _usage(config: CheckpointConfig, task: Task) -> str:
     variant = "" if "partial" not in config.variants else '  # or variant="partial"'
-    shape = f"(B, {len(config.targets)})"
-    outputs = [f"- {i}: `{t.name}` [{t.unit}], {t.description}" for i, t in enumerate(config.targets)]
+    imports = "equizoo, torch" if "torch" in task.pipeline else "equizoo"
     return f"""## Use
 
 ```python
-import equizoo
+import {imports}
 predict = equizoo.pipeline("{config.task}", model="{config.name}")
-print(predict({task.example})["properties"])
+{task.pipeline}
 ```
 
 ```python
 import equizoo, torch
 model = equizoo.from_pretrained("{config.name}"){variant}
-y = model({task.arguments})
+{task.model}
 ```
 
 Inputs of the model:
 
 {chr(10).join(f"- {line}" for line in task.inputs)}
 
-Output: `{shape}`, in this order:
-
-{chr(10).join(outputs)}"""
+Output: {task.output(config)}"""
 
 
-def _data(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
-    facts = find(DATASETS, config.dataset, "data set")
+def _data(config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset) -> str:
     source = next(iter(importlib.import_module(facts.sources).SOURCES.values()))
     known = {"train": "training", "valid": "validation", "test": "test"}
     parts = [f"{results['counts'][key]:,} {label}" for key, label in known.items()]
-    return f"""## Data
-
-{facts.text}
-
-- Source: [{source.name}]({source.url}); licence: {source.licence}
-- Split: {split_of(config, results)}
-- Molecules: {", ".join(parts)}
-- SHA-256 of the training data: `{results["provenance"]["data_sha256"]}`{_energies(config, results)}"""
-
-
-def _energies(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
-    relative = relative_energies(config, results)
-    if not relative:
-        return ""
-    return (
-        f"\n- Energies: the model predicts {', '.join(relative)} relative to free atoms; the pipeline adds "
-        "the free atoms in float64 and returns both"
-    )
+    lines = [
+        f"Source: [{source.name}]({source.url}); licence: {source.licence}",
+        f"Split: {facts.split(config, results)}",
+        f"{facts.sample.capitalize()}s: {', '.join(parts)}",
+        f"SHA-256 of the training data: `{results['provenance']['data_sha256']}`",
+        *facts.notes(config, results),
+    ]
+    return f"## Data\n\n{facts.text}\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def _training(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
-    cost, lines = results.get("cost"), [f"- Seed: {results['seed']} (one run)"]
+    others = [str(run["seed"]) for run in results.get("seeds", []) if run["seed"] != results["seed"]]
+    runs = f"the same recipe was run with {', '.join(others)} too" if others else "one run"
+    cost, lines = results.get("cost"), [f"- Seed: {results['seed']} ({runs})"]
     if cost:
         lines.append(
             f"- Length: {count(cost['epoch'], 'epoch')}, {cost['step']:,} steps ({cost['status']}); "
@@ -206,27 +207,30 @@ def _training(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
     return f"## Training\n\n```bash\n{config.training.command}\n```\n\n" + "\n".join(lines)
 
 
-def _limitations(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
-    facts = (find(DATASETS, config.dataset, "data set"), find(FAMILIES, config.family, "family"))
-    domain, calibration = config.domain, calibration_of(results)
+def _limitations(config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset, task: Task) -> str:
     lines = [
-        f"Its errors were not measured outside {', '.join(domain.elements)} and up to "
-        f"{domain.max_heavy_atoms} heavy atoms.",
-        *(limit for fact in facts for limit in fact.limits),
-        "One seed: the spread between seeds was not measured.",
+        task.beyond(config.domain),
+        *facts.limits,
+        *_family(config).limits,
+        *_method(results).limits,
+        *facts.unlike(config, results),
     ]
-    if calibration.keys() - {"given"}:
+    if "partial" in config.variants:
+        lines.append(f"`partial` is not exactly equivariant: {task.partial}")
+    if spread(results, next(iter(config.variants)), config.targets[0].name) is None:
+        lines.append("One seed: the spread between seeds was not measured.")
+    if calibration_of(results).keys() - {"given"}:
         lines.append(
             "With made geometries the errors are those of the table above, not those of the test set."
         )
     return "## Limitations\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
-def _citation(config: CheckpointConfig, published: Published | None) -> str:
-    facts = (METHODS[config.method], FAMILIES[config.family], DATASETS[config.dataset])
-    keys = dict.fromkeys(
-        (*((published.cite,) if published else ()), *(key for fact in facts for key in fact.papers))
-    )
+def _citation(
+    config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset, published: Published | None
+) -> str:
+    cited = (*_method(results).papers, *_family(config).papers, *facts.papers)
+    keys = dict.fromkeys((*((published.cite,) if published else ()), *cited))
     return (
         "## Licence and citation\n\nCode and weights: MIT.\n\n```bibtex\n"
         + "\n\n".join(BIBTEX[key] for key in keys)

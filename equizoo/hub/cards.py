@@ -11,31 +11,27 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
-from equizoo.hub.card_facts import Published, read_published
-from equizoo.hub.card_tables import zoo_table
-from equizoo.hub.card_text import WRITTEN, PublishedTables, render_card
-from equizoo.hub.config import CheckpointConfig, read_config
+from equizoo.hub.card_published import read_published
+from equizoo.hub.card_text import WRITTEN, render_card
+from equizoo.hub.config import read_config
 from equizoo.hub.errors import CheckpointError, CheckpointNotFound, DigestMismatch, EquizooError
 from equizoo.hub.files import replacing, sha256
-from equizoo.hub.paper_protocol import protocol_table
+from equizoo.hub.readme import fill_readme
+from equizoo.hub.readme_tables import Checkpoint
 from equizoo.hub.registry import Registry, bundled
 from equizoo.hub.strict import read_json
 
 __all__ = ["check_cards", "render_card", "write_cards"]
 
 log = logging.getLogger(__name__)
-RESULTS, PROTOCOL = "results", "protocol"
-"""Names of the marked blocks in the repository's ``README.md``."""
-Checkpoint = tuple[CheckpointConfig, Mapping[str, Any]]
 
 
 def write_cards(registry: Registry, root: Path) -> list[Path]:
-    """Write every card and the README's table; remove cards of checkpoints that are gone.
+    """Write every card and the README's tables; remove cards of checkpoints that are gone.
 
     Args:
         registry: The zoo.
@@ -93,9 +89,8 @@ def _stale(registry: Registry, root: Path) -> dict[Path, str | None]:
         if path not in wanted and WRITTEN in path.read_text(encoding="utf-8"):
             wanted[path] = None
     readme = root / "README.md"
-    text = _marked(readme.read_text(encoding="utf-8"), RESULTS, _results(checkpoints, published))
-    runs = protocol_table(root / "model_cards" / "paper_protocol", published["qm9"]["schnet"])
-    wanted[readme] = _marked(text, PROTOCOL, runs)
+    text = readme.read_text(encoding="utf-8")
+    wanted[readme] = fill_readme(text, checkpoints, published, root / "model_cards")
     return {
         path: text
         for path, text in wanted.items()
@@ -117,34 +112,6 @@ def _checkpoints(registry: Registry) -> list[Checkpoint]:
             raise DigestMismatch(f"{path} is not the registered file: call equizoo.hub.register on {folder}")
         found.append((read_config(folder), read_json(path)))
     return found
-
-
-def _results(checkpoints: Sequence[Checkpoint], published: PublishedTables) -> str:
-    groups: dict[tuple[str, str], list[Checkpoint]] = {}
-    for config, results in checkpoints:
-        groups.setdefault((config.dataset, config.family), []).append((config, results))
-    blocks = []
-    for (dataset, family), members in groups.items():
-        known = published.get(dataset, {}).get(family)
-        blocks.append(zoo_table(members, known) + (f"\n\n{_source(known)}" if known else ""))
-    return "\n\n".join(blocks)
-
-
-def _source(published: Published) -> str:
-    return (
-        f"Checkpoints: γ = 0, one seed. Published: {published.authors}, "
-        f"[{published.paper}]({published.url}), {published.table}, mean ± deviation of {published.seeds} "
-        f"seeds, {published.models}, {published.split}. The protocols differ; the cards say how."
-    )
-
-
-def _marked(text: str, name: str, block: str) -> str:
-    opening, closing = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-    before, begin, rest = text.partition(opening)
-    _, end, after = rest.partition(closing)
-    if not begin or not end or opening in rest or closing in after:
-        raise EquizooError(f"README.md must have {opening} and, after it, {closing}, once each")
-    return f"{before}{begin}\n{block + chr(10) if block else ''}{end}{after}"
 
 
 def repository() -> Path:

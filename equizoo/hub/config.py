@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from equizoo._nearest import did_you_mean
+from equizoo.hub.domain import MoleculeDomain, parse_domain
 from equizoo.hub.errors import CheckpointNotFound, ConfigError, NewerSchema, UnknownVariant
 from equizoo.hub.strict import parse, read_json
 
 SCHEMA_VERSION = 1
 VARIANTS = ("equivariant", "partial")
 GEOMETRIES = ("given", "mmff", "xtb")
+Domain = MoleculeDomain
 
 #: ``MIGRATIONS[n]`` turns a config of schema version n into one of version n + 1.
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
@@ -24,19 +26,11 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 @dataclass(frozen=True)
 class Target:
-    """One number that the model predicts: its name, its unit and what it is."""
+    """One quantity that the model predicts: its name, its unit and what it is."""
 
     name: str
     unit: str
     description: str
-
-
-@dataclass(frozen=True)
-class Domain:
-    """What the model was trained on: chemical elements, and the largest number of heavy atoms."""
-
-    elements: tuple[str, ...]
-    max_heavy_atoms: int
 
 
 @dataclass(frozen=True)
@@ -92,9 +86,9 @@ class CheckpointConfig:
         method: Method that steered γ.
         config: Arguments of the family's config dataclass, without ``relaxed``.
         targets: What the model predicts, in the order of its output.
-        domain: What it was trained on.
+        domain: What it was trained on, see :data:`equizoo.hub.domain.DOMAINS`; by attribute or by key.
         variants: Weight files by variant (``"equivariant"``, ``"partial"``).
-        calibration: Measured errors by geometry (``"given"``, ``"mmff"``, ``"xtb"``).
+        calibration: Molecules only: measured errors by geometry (``"given"``, ``"mmff"``, ``"xtb"``).
         training: How it was made.
     """
 
@@ -106,7 +100,7 @@ class CheckpointConfig:
     method: str
     config: dict[str, Any]
     targets: tuple[Target, ...]
-    domain: Domain
+    domain: Any
     variants: dict[str, Variant]
     calibration: dict[str, Calibration] = field(default_factory=dict)
     training: Training = field(default_factory=Training)
@@ -145,6 +139,8 @@ def parse_config(data: Any, where: str = "config.json") -> CheckpointConfig:
         ConfigError: A value is of the wrong type or not a possible one.
     """
     config = parse(CheckpointConfig, _migrate(data, where), where)
+    domain = parse_domain(config.task, config.domain, f"{where}: domain")
+    config = dataclasses.replace(config, domain=domain)
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", config.name):
         raise ConfigError(
             f"{where}: name must be lower-case letters, digits, '.', '_', '-', got {config.name!r}"

@@ -10,43 +10,61 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from equizoo.hub.card_facts import Published
-from equizoo.hub.card_tables import MISSING, number, published_figure, table
+from equizoo.hub.card_datasets import DATASETS, check_units
+from equizoo.hub.card_facts import Dataset, find
+from equizoo.hub.card_published import Published
+from equizoo.hub.card_tables import MISSING, published_figure, shown, table
+from equizoo.hub.errors import ConfigError
+from equizoo.hub.results import method_key, test_errors
 from equizoo.hub.strict import read_json
 
-COLUMN_OF_METHOD = {"none": 0, "ace-equality": 1}
 
-
-def protocol_table(folder: Path, published: Published) -> str:
+def protocol_table(folder: Path, published: Mapping[str, Mapping[str, Published]]) -> str:
     """Return the test errors of every run of a folder, one row a target and method.
 
     Args:
-        folder: Folder of JSON files from :func:`equizoo.training.evaluate.evaluate`.
-        published: What to put beside them; its columns are those of ``none`` and ``ace-equality``.
+        folder: Folder of JSON files, see :mod:`equizoo.hub.results`. A run stands beside the published table
+            of its data set whose family begins its name, such as ``schnet`` for ``schnet-qm9-paper-ace``.
+        published: What to put beside them, see :func:`equizoo.hub.card_published.read_published`.
 
     Returns:
         A Markdown table; empty if there is no file.
+
+    Raises:
+        ConfigError: Nothing was published for a run, or in another unit.
     """
     reports = [read_json(path) for path in sorted(folder.glob("*.json"))]
-    rows = [row for report in reports for row in _rows(report, published)]
+    rows = [row for report in reports for row in _rows(report, _published(report, published))]
     header = ["target", "unit", "method", "seed", "epochs", "γ = 0", "branch on", "published, γ = 0"]
     return table(header, sorted(rows, key=lambda row: (row[0], row[2] != "none"))) if rows else ""
 
 
+def _published(report: Mapping[str, Any], tables: Mapping[str, Mapping[str, Published]]) -> Published:
+    for family, published in tables.get(report["dataset"], {}).items():
+        if report["name"].split("-")[0] == family.split("-")[0]:
+            check_units(report["name"], report["units"], published)
+            return published
+    raise ConfigError(
+        f"model_cards/published.json has no table of {report['dataset']!r} for the run {report['name']!r}"
+    )
+
+
 def _rows(report: Mapping[str, Any], published: Published) -> list[list[str]]:
-    variants, method = report["variants"], report["method"]
-    partial = variants.get("partial", {}).get("mae", {})
-    column = published.columns[COLUMN_OF_METHOD[method]]
+    facts: Dataset = find(DATASETS, report["dataset"], "data set", "card_datasets")
+    partial, method = test_errors(report, "partial"), method_key(report)
+    column = published.column(method, "equivariant")
     return [
         [
             name,
-            report["units"][name],
+            facts.unit(report["units"][name]),
             method,
             str(report["seed"]),
             str(report["epochs"]),
-            number(value),
-            number(partial[name]) if name in partial else MISSING,
-            f"{published_figure(column, name)} ({published.epochs:,} epochs)",
+            shown(value, facts),
+            shown(partial[name], facts) if name in partial else MISSING,
+            f"{published_figure(published, column, name, facts)} ({published.epochs:,} epochs)"
+            if column
+            else MISSING,
         ]
-        for name, value in variants["equivariant"]["mae"].items()
+        for name, value in test_errors(report, "equivariant").items()
     ]

@@ -161,7 +161,8 @@ def list_models(
 def _summary(config: CheckpointConfig) -> str:
     targets = len(config.targets)
     what = config.targets[0].name if targets == 1 else f"{targets} targets"
-    how = "strictly equivariant" if config.method == "none" else f"trained with {config.method}"
+    plain = "trained with a free γ" if "partial" in config.variants else "strictly equivariant"
+    how = plain if config.method == "none" else f"trained with {config.method}"
     return f"{config.family} for {what} of {config.dataset}, {how}"
 
 

@@ -11,7 +11,7 @@ import yaml
 from huggingface_hub import ModelCardData
 
 from equizoo.hub import cards, errors
-from equizoo.hub.card_facts import read_published
+from equizoo.hub.card_published import read_published
 from equizoo.hub.card_tables import number
 from equizoo.hub.config import read_config
 from tests.hub.card_samples import PUBLISHED, row, trained_checkpoint
@@ -43,7 +43,7 @@ def test_front_matter_is_what_the_hub_reads(read):
     metrics = {metric["name"]: metric["value"] for metric in result["metrics"]}
     assert len(metrics) == 4
     for variant in ("equivariant", "partial"):
-        mae = results["variants"][variant]["mae"]["U0"]
+        mae = results["variants"][variant]["errors"]["U0"]
         assert metrics[f"MAE of U0 [eV], {variant}"] == pytest.approx(mae, rel=1e-3)
     again = ModelCardData(**data)
     assert [e.metric_value for e in again.eval_results] == list(metrics.values())
@@ -53,7 +53,7 @@ def test_front_matter_is_what_the_hub_reads(read):
 def test_errors_stand_beside_the_published_ones(read):
     config, results = read
     for variant in results["variants"].values():
-        variant["mae"] = {"gap": 0.06123, "U0": 5.0}
+        variant["errors"] = {"gap": 0.06123, "U0": 5.0}
     text = render(config, results)
     assert row(text, "gap, HOMO–LUMO gap", "eV") == ["0.0612"] * 2 + ["0.0758 ± 0.0008", "0.0686 ± 0.0011"]
     assert "below the mean of SchNet + ACE on 1 of 2 targets" in text
@@ -134,7 +134,7 @@ def break_synthetic(config, results):
 
 
 def break_target(config, results):
-    del results["variants"]["partial"]["mae"]["U0"]
+    del results["variants"]["partial"]["errors"]["U0"]
 
 
 @pytest.mark.parametrize(
@@ -156,8 +156,12 @@ def test_results_that_do_not_belong_raise(read, change, message):
 def test_other_units_or_families_raise(read):
     config, results = read
     kelvin = replace(config, targets=(replace(config.targets[0], unit="K"), config.targets[1]))
-    with pytest.raises(errors.ConfigError, match="in K, the published table in eV"):
+    with pytest.raises(errors.CheckpointError, match=r"of gap in 'eV', by config\.json it is 'K'"):
         render(kelvin, results)
+    results["units"]["gap"] = "K"
+    with pytest.raises(errors.ConfigError, match="gap is in K, the published one in eV"):
+        render(kelvin, results)
+    results["units"]["gap"] = "eV"
     with pytest.raises(errors.ConfigError, match="did you mean 'schnet'"):
         render(replace(config, family="schnett"), results)
 

@@ -10,12 +10,13 @@ import pytest
 
 from equizoo.hub import cards, errors
 from equizoo.hub.files import sha256
+from equizoo.hub.readme import MARKERS
 from equizoo.hub.registry import Registry, bundled
 from tests.hub.card_samples import PUBLISHED, REPOSITORY, row, trained_checkpoint
 
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
-PROTOCOL = "<!-- protocol:begin -->\n<!-- protocol:end -->\n"
-README = f"# zoo\n\n{BEGIN}\n{END}\n\n{PROTOCOL}\nafter\n"
+BEGIN, END = "<!-- results:qm9:begin -->", "<!-- results:qm9:end -->"
+OTHERS = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in MARKERS if name != "results:qm9")
+README = f"# zoo\n\n{BEGIN}\n{END}\n\n{OTHERS}\nafter\n"
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_an_unregistered_checkpoint_is_refused(root, zoo, shipped):
 
 
 @pytest.mark.parametrize(
-    "text", ["no markers", BEGIN, END + BEGIN, README + README, README.replace(PROTOCOL, "")]
+    "text", ["no markers", BEGIN, END + BEGIN, README + README, README.replace(OTHERS, "")]
 )
 def test_a_readme_without_its_markers_is_refused(root, text):
     (root / "README.md").write_text(text)

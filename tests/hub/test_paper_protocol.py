@@ -2,18 +2,19 @@
 
 import json
 
-from equizoo.hub.card_facts import read_published
+from equizoo.hub.card_published import read_published
 from equizoo.hub.paper_protocol import protocol_table
 from tests.hub.card_samples import PUBLISHED, row
 
 
 def report(method, **maes):
-    variants = {name: {"mae": {"gap": mae}} for name, mae in maes.items()}
-    return {"method": method, "seed": 42, "epochs": 6, "units": {"gap": "eV"}, "variants": variants}
+    variants = {name: {"errors": {"gap": mae}} for name, mae in maes.items()}
+    name = {"name": f"schnet-qm9-{method}", "dataset": "qm9", "method": method}
+    return {**name, "seed": 42, "epochs": 6, "units": {"gap": "eV"}, "variants": variants}
 
 
 def test_each_run_stands_beside_the_published_figure_of_its_method(tmp_path):
-    published = read_published(PUBLISHED)["qm9"]["schnet"]
+    published = read_published(PUBLISHED)
     (tmp_path / "a.json").write_text(json.dumps(report("ace-equality", equivariant=0.21, partial=0.19)))
     (tmp_path / "b.json").write_text(json.dumps(report("none", equivariant=0.2)))
     text = protocol_table(tmp_path, published)
@@ -25,4 +26,4 @@ def test_each_run_stands_beside_the_published_figure_of_its_method(tmp_path):
 
 
 def test_no_runs_no_table(tmp_path):
-    assert protocol_table(tmp_path, read_published(PUBLISHED)["qm9"]["schnet"]) == ""
+    assert protocol_table(tmp_path, read_published(PUBLISHED)) == ""

@@ -37,6 +37,16 @@ def test_register_in_place_and_again(zoo, folder):
     assert [path.name for path in zoo.zoo.iterdir()] == ["tiny-qm9"]
 
 
+@pytest.mark.parametrize(
+    ("shipped", "how"),
+    [(["equivariant"], "strictly equivariant"), (["equivariant", "partial"], "trained with a free γ")],
+)
+def test_a_summary_without_a_method(zoo, tmp_path, models, shipped, how):
+    chosen = {variant: models[variant] for variant in shipped}
+    save_checkpoint(tmp_path / "plain", CARD | {"method": "none"}, chosen)
+    assert zoo.register(tmp_path / "plain").summary == f"tiny for gap of qm9, {how}"
+
+
 def test_register_refuses_damaged_weights(zoo, folder):
     path = folder / "partial" / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1])

@@ -1,0 +1,54 @@
+"""The papers that model cards cite."""
+
+from __future__ import annotations
+
+BIBTEX = {
+    "ace": """@article{manolache2025ace,
+  title   = {Learning (Approximately) Equivariant Networks via Constrained Optimization},
+  author  = {Manolache, Andrei and Chamon, Luiz F. O. and Niepert, Mathias},
+  journal = {arXiv preprint arXiv:2505.13631},
+  year    = {2025}
+}""",
+    "cr": """@inproceedings{pertigkiozoglou2024cr,
+  title     = {Improving Equivariant Model Training via Constraint Relaxation},
+  author    = {Pertigkiozoglou, Stefanos and Chatzipantazis, Evangelos and Trivedi, Shubhendu and
+               Daniilidis, Kostas},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2024}
+}""",
+    "schnet": """@inproceedings{schutt2017schnet,
+  title     = {{SchNet}: A continuous-filter convolutional neural network for modeling quantum interactions},
+  author    = {Sch{\\"u}tt, Kristof T. and Kindermans, Pieter-Jan and Sauceda, Huziel E. and
+               Chmiela, Stefan and Tkatchenko, Alexandre and M{\\"u}ller, Klaus-Robert},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2017}
+}""",
+    "qm9": """@article{ramakrishnan2014qm9,
+  title   = {Quantum chemistry structures and properties of 134 kilo molecules},
+  author  = {Ramakrishnan, Raghunathan and Dral, Pavlo O. and Rupp, Matthias and von Lilienfeld, O. Anatole},
+  journal = {Scientific Data},
+  volume  = {1},
+  pages   = {140022},
+  year    = {2014},
+  doi     = {10.1038/sdata.2014.22}
+}""",
+    "segnn": """@inproceedings{brandstetter2022segnn,
+  title     = {Geometric and Physical Quantities Improve {E(3)} Equivariant Message Passing},
+  author    = {Brandstetter, Johannes and Hesselink, Rob and van der Pol, Elise and Bekkers, Erik J. and
+               Welling, Max},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2022}
+}""",
+    "nri": """@inproceedings{kipf2018nri,
+  title     = {Neural Relational Inference for Interacting Systems},
+  author    = {Kipf, Thomas and Fetaya, Ethan and Wang, Kuan-Chieh and Welling, Max and Zemel, Richard},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2018}
+}""",
+    "egnn": """@inproceedings{satorras2021egnn,
+  title     = {{E(n)} Equivariant Graph Neural Networks},
+  author    = {Satorras, V{\\'i}ctor Garcia and Hoogeboom, Emiel and Welling, Max},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2021}
+}""",
+}

@@ -1,0 +1,122 @@
+"""What model cards say about tasks: what for, what not for, and how a model is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from equizoo.hub.config import CheckpointConfig
+
+
+@dataclass(frozen=True)
+class Task:
+    """How a task is used.
+
+    Attributes:
+        purpose: What it is for.
+        not_for: What it is not for.
+        pipeline: Lines of Python that call the pipeline ``predict``.
+        model: Lines of Python that call ``model``.
+        inputs: Arguments of the model.
+        output: What the model returns.
+        trained_on: What a model of this domain was trained on, and what the pipeline does beyond it.
+        beyond: Where the errors of a model of this domain were not measured.
+        partial: What a user of the ``partial`` variant has to know.
+        made_geometries: Whether inputs may come without a geometry, so that errors and intervals depend on
+            the way it is made.
+    """
+
+    purpose: str
+    not_for: str
+    pipeline: str
+    model: str
+    inputs: tuple[str, ...]
+    output: Callable[[CheckpointConfig], str]
+    trained_on: Callable[[Any], str]
+    beyond: Callable[[Any], str]
+    partial: str
+    made_geometries: bool = False
+
+
+def _columns(config: CheckpointConfig) -> str:
+    lines = [f"- {i}: `{t.name}` [{t.unit}], {t.description}" for i, t in enumerate(config.targets)]
+    return f"`(B, {len(config.targets)})`, in this order:\n\n" + "\n".join(lines)
+
+
+def _vector(config: CheckpointConfig) -> str:
+    (target,) = config.targets
+    return f"`(N, 3)`, `{target.name}` [{target.unit}]: {target.description}"
+
+
+def _molecules(domain: Any) -> str:
+    return (
+        f"molecules of {', '.join(domain.elements)} with up to {domain.max_heavy_atoms} heavy atoms; the "
+        "pipeline refuses other elements and flags larger molecules"
+    )
+
+
+def _other_molecules(domain: Any) -> str:
+    return (
+        f"Its errors were not measured outside {', '.join(domain.elements)} and up to "
+        f"{domain.max_heavy_atoms} heavy atoms."
+    )
+
+
+def _systems(domain: Any) -> str:
+    return (
+        f"systems of {domain.particles} particles; the pipeline answers other numbers of particles and "
+        "flags them"
+    )
+
+
+def _other_systems(domain: Any) -> str:
+    return (
+        f"Its errors were not measured on systems of other than {domain.particles} particles, nor over other "
+        "times."
+    )
+
+
+TASKS = {
+    "molecule-properties": Task(
+        purpose="Fast estimates of quantum-chemical properties of small organic molecules: screening, "
+        "ranking, teaching, and as a starting point for networks that are relaxed in the same way.",
+        not_for="Forces, reaction paths, ions, radicals, crystals, solvents, or any decision on the safety "
+        "of a substance. The numbers are estimates of a density functional's answer, not of an experiment.",
+        pipeline='print(predict("CCO")["properties"])',
+        model="y = model(torch.tensor([8, 1, 1]), torch.tensor([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, "
+        "0.93, 0.0]]))",
+        inputs=(
+            "`z`: `(N,)` int64, atomic numbers of all atoms of B molecules",
+            "`pos`: `(N, 3)` floating point, positions [Å]",
+            "`batch`: `(N,)` int64, sorted, the molecule of each atom; may be left out for one molecule",
+        ),
+        output=_columns,
+        trained_on=_molecules,
+        beyond=_other_molecules,
+        partial="the answer changes somewhat when a molecule is turned. Trust it for geometries like those "
+        "of the data set, and the `equivariant` variant for any other.",
+        made_geometries=True,
+    ),
+    "particle-forecasting": Task(
+        purpose="Studying equivariance: a small benchmark with a known symmetry, on which methods and layers "
+        "are compared, and a starting point for forecasts of other particle systems.",
+        not_for="Simulation. The model takes one large step and predicts positions alone; it conserves no "
+        "energy, and errors add up when its answers are fed back to it.",
+        pipeline="positions, velocities = torch.randn(5, 3), 0.3 * torch.randn(5, 3)\n"
+        "print(predict(positions, velocities, [1, -1, 1, -1, 1]))",
+        model="pos, vel, charge = torch.randn(5, 3), 0.3 * torch.randn(5, 3), torch.tensor([1.0, -1, 1, -1, "
+        "1])\ny = model(pos, vel, charge)",
+        inputs=(
+            "`pos`: `(N, 3)` floating point, positions of all particles of B systems [length]",
+            "`vel`: `(N, 3)` floating point, velocities [length/time]",
+            "`charge`: `(N,)` floating point, charges",
+            "`batch`: `(N,)` int64, sorted, the system of each particle; may be left out for one system",
+        ),
+        output=_vector,
+        trained_on=_systems,
+        beyond=_other_systems,
+        partial="a system that is turned or mirrored is another input to it. Trust it for systems that are "
+        "oriented as those of the training set; trust ends outside their distribution.",
+    ),
+}

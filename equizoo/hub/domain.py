@@ -1,0 +1,133 @@
+"""What a checkpoint was trained on, by task: what pipelines compare an input with."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from equizoo.hub.errors import ConfigError
+from equizoo.hub.strict import parse
+
+
+@dataclass(frozen=True)
+class _Domain(Mapping[str, Any]):
+    """A checked ``domain``, read by attribute or by key."""
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self.__dataclass_fields__:
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __iter__(self) -> Iterator[str]:
+        return (entry.name for entry in dataclasses.fields(self))
+
+    def __len__(self) -> int:
+        return len(dataclasses.fields(self))
+
+
+@dataclass(frozen=True)
+class MoleculeDomain(_Domain):
+    """What a molecular model was trained on.
+
+    Attributes:
+        elements: Chemical elements.
+        max_heavy_atoms: The largest number of heavy atoms.
+
+    Example:
+        >>> domain = MoleculeDomain(("H", "C"), 9)
+        >>> domain["max_heavy_atoms"], str(domain)
+        (9, 'elements H C, at most 9 heavy atoms')
+    """
+
+    elements: tuple[str, ...]
+    max_heavy_atoms: int
+
+    def __str__(self) -> str:
+        return f"elements {' '.join(self.elements)}, at most {self.max_heavy_atoms} heavy atoms"
+
+
+@dataclass(frozen=True)
+class ParticleDomain(_Domain):
+    """What a model of moving particles was trained on.
+
+    Attributes:
+        particles: Number of particles of a system.
+        start_frame: Frame of the trajectory that is the input; frame k is time 0.1·(k + 1).
+        end_frame: Frame of the trajectory that is predicted.
+        world: Fields of :class:`equizoo.data.nbody.World`; those left out have their defaults.
+
+    Raises:
+        ConfigError: Fewer than two particles, or frames that are not in order.
+    """
+
+    particles: int
+    start_frame: int
+    end_frame: int
+    world: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.particles < 2:
+            raise ConfigError(f"domain: particles must be at least 2, got {self.particles}")
+        if not 0 <= self.start_frame < self.end_frame:
+            raise ConfigError(
+                f"domain needs 0 <= start_frame < end_frame, got {self.start_frame} and {self.end_frame}"
+            )
+
+    @property
+    def added(self) -> str:
+        """What the world adds to the published one, with its strength; empty for the published one.
+
+        Example:
+            >>> ParticleDomain(5, 30, 40, {"field": 0.5, "wall": None}).added
+            'field 0.5'
+        """
+        return added_to_world(self.world)
+
+    def __str__(self) -> str:
+        frames = f"frame {self.start_frame} to {self.end_frame}"
+        return f"{self.particles} particles, {frames}, world: {self.added or 'charged'}"
+
+
+def added_to_world(world: Mapping[str, Any]) -> str:
+    """Return what fields of :class:`equizoo.data.nbody.World` add to the published world, in words."""
+    field, drag, wall = world.get("field", 0), world.get("drag", ()), world.get("wall")
+    parts = [
+        f"field {field:g}" if field else "",
+        f"drag {' '.join(f'{rate:g}' for rate in drag)}" if any(drag) else "",
+        "" if wall is None else f"floor at {wall:g}",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+#: What the ``domain`` of each task holds; that of a task without an entry may hold anything.
+DOMAINS: dict[str, type[_Domain]] = {
+    "molecule-properties": MoleculeDomain,
+    "particle-forecasting": ParticleDomain,
+}
+
+
+def parse_domain(task: str, data: Any, where: str) -> Mapping[str, Any]:
+    """Check the ``domain`` of a ``config.json``.
+
+    Args:
+        task: Task of the checkpoint.
+        data: Parsed JSON.
+        where: What to call it in a message.
+
+    Returns:
+        The dataclass of the task; a dict for a task that has none.
+
+    Raises:
+        ConfigError: It is no object, or not what a domain of the task holds.
+
+    Example:
+        >>> parse_domain("molecule-properties", {"elements": ["H"], "max_heavy_atoms": 9}, "domain").elements
+        ('H',)
+    """
+    if task in DOMAINS:
+        return parse(DOMAINS[task], data, where)
+    if not isinstance(data, dict):
+        raise ConfigError(f"{where} must be an object, got {data!r:.60}")
+    return data

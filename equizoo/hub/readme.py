@@ -1,0 +1,98 @@
+"""The blocks between markers in the repository's ``README.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from equizoo.hub.card_datasets import DATASETS, published_for
+from equizoo.hub.card_published import Published
+from equizoo.hub.errors import EquizooError
+from equizoo.hub.paper_protocol import protocol_table
+from equizoo.hub.readme_tables import Checkpoint, zoo_table
+from equizoo.hub.results import spread
+from equizoo.hub.worlds import worlds_table
+
+MARKERS = (*(f"results:{dataset}" for dataset in DATASETS), "worlds", "protocol")
+"""Names of the blocks; ``results:…`` has the checkpoints of one data set."""
+
+
+def fill_readme(
+    text: str,
+    checkpoints: Sequence[Checkpoint],
+    published: Mapping[str, Mapping[str, Published]],
+    reports: Path,
+) -> str:
+    """Return the README with every marked block as it should be.
+
+    Args:
+        text: The README.
+        checkpoints: ``config.json`` and ``results.json`` of every checkpoint.
+        published: Published figures, see :func:`equizoo.hub.card_published.read_published`.
+        reports: Folder that holds ``worlds`` and ``paper_protocol``.
+
+    Raises:
+        EquizooError: A marker is missing or there twice, or a report is not in order.
+    """
+    for dataset in DATASETS:
+        text = _marked(text, f"results:{dataset}", _results(dataset, checkpoints, published))
+    text = _marked(text, "worlds", _worlds(reports / "worlds"))
+    return _marked(text, "protocol", protocol_table(reports / "paper_protocol", published))
+
+
+def _results(
+    dataset: str, checkpoints: Sequence[Checkpoint], published: Mapping[str, Mapping[str, Published]]
+) -> str:
+    facts = DATASETS[dataset]
+    groups: dict[tuple[str, str], list[Checkpoint]] = {}
+    for config, results in checkpoints:
+        if config.dataset == dataset:
+            groups.setdefault((config.family, facts.setting_name(config)), []).append((config, results))
+    blocks = []
+    for (_, setting), members in groups.items():
+        known = published_for(members[0][0], published)
+        title = [f"{facts.title}, {setting}:"] if setting else []
+        blocks += [*title, zoo_table(members, known, facts), _source(members, known)]
+    return "\n\n".join([f"### {facts.title}", *blocks]) if blocks else ""
+
+
+def _source(members: Sequence[Checkpoint], published: Published | None) -> str:
+    several = any(
+        spread(results, variant, target.name)
+        for config, results in members
+        for variant in ("equivariant", "partial")
+        for target in config.targets
+    )
+    by_checkpoint = len({target.name for config, _ in members for target in config.targets}) == 1
+    ours = "" if by_checkpoint else "γ = 0, "
+    seeds = "mean ± deviation where there are several seeds, else one seed" if several else "one seed"
+    if published is None:
+        return f"Checkpoints: {ours}{seeds}."
+    length = f"{published.epochs:,} epochs, " if by_checkpoint else ""
+    return (
+        f"Checkpoints: {ours}{seeds}. Published: {published.authors}, "
+        f"[{published.paper}]({published.url}), {published.table}, mean ± deviation of {published.seeds} "
+        f"seeds, {length}{published.models}, {published.split}. The protocols differ; the cards say how."
+    )
+
+
+def _worlds(folder: Path) -> str:
+    found = worlds_table(folder)
+    if not found:
+        return ""
+    return (
+        "### Broken worlds\n\nThe same systems in a world that adds something whose symmetry is known. A "
+        "method has to find out by itself how much symmetry is left: γ returns to 0 where all of it is, and "
+        "the branch lowers the error where some is lost. One seed a row; `strict / branch on` is the error "
+        "of the strictly equivariant model of the same world and budget over that of the partial variant."
+        f"\n\n{found}"
+    )
+
+
+def _marked(text: str, name: str, block: str) -> str:
+    opening, closing = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    before, begin, rest = text.partition(opening)
+    _, end, after = rest.partition(closing)
+    if not begin or not end or opening in rest or closing in after:
+        raise EquizooError(f"README.md must have {opening} and, after it, {closing}, once each")
+    return f"{before}{begin}\n{block + chr(10) if block else ''}{end}{after}"

@@ -1,0 +1,89 @@
+"""``results.json``: what was measured on a checkpoint, and how cards read it.
+
+It is what :func:`equizoo.training.evaluate.evaluate` returns, with what publishing adds::
+
+    name, dataset, split, n, method, seed, epochs, threads
+    counts       {"train" | "valid" | "test": samples}
+    metric       "MAE" or "MSE"
+    units        {target: unit of its error}
+    data         the options of the task
+    provenance   {"versions": {package: version}, "data_sha256"}
+    variants     {variant: {"errors": {target: error}, "score", "parameters", "best", "gamma": {layer: γ},
+                  "equivariance": {data type: {transformation: {"abs_mean", "abs_max", …}}},
+                  "seconds_per_sample": {batch size: s}}}
+    cost         optional: {"status", "epoch", "step", "minutes", "cpu_hours"}
+    calibration  optional, molecules only: {variant: {geometry: {"coverage", "n", "half_width", …}}}
+    baselines    optional: {name: error of a prediction that needs no model}
+    seeds        optional: [{"seed": 42, "errors": {variant: {target: error}}}, …], one entry for every run of
+                 the recipe that differs in its seed only, the one that is shipped among them
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from equizoo.hub.errors import CheckpointError
+
+
+class Spread(NamedTuple):
+    """Mean and sample deviation of a test error over ``n`` seeds."""
+
+    mean: float
+    deviation: float
+    n: int
+
+
+def test_errors(results: Mapping[str, Any], variant: str) -> dict[str, float]:
+    """Return the test error of each target; empty if the variant was not measured."""
+    return dict(results["variants"].get(variant, {}).get("errors", {}))
+
+
+def spread(results: Mapping[str, Any], variant: str, target: str) -> Spread | None:
+    """Return the spread of a test error over the seeds of ``results["seeds"]``.
+
+    Args:
+        results: ``results.json``.
+        variant: ``"equivariant"`` or ``"partial"``.
+        target: Name of the target.
+
+    Returns:
+        The spread; None where fewer than two seeds were measured.
+
+    Raises:
+        CheckpointError: A seed is there twice.
+
+    Example:
+        >>> runs = [{"seed": s, "errors": {"equivariant": {"gap": g}}} for s, g in ((0, 0.06), (1, 0.08))]
+        >>> found = spread({"seeds": runs}, "equivariant", "gap")
+        >>> f"{found.mean:.3f} ± {found.deviation:.3f} ({found.n})"
+        '0.070 ± 0.014 (2)'
+    """
+    runs = results.get("seeds", [])
+    seeds = [run["seed"] for run in runs]
+    if len(set(seeds)) < len(seeds):
+        raise CheckpointError(f"seeds of results.json must differ, got {', '.join(map(str, seeds))}")
+    values = [run["errors"][variant][target] for run in runs if target in run["errors"].get(variant, {})]
+    if len(values) < 2:
+        return None
+    return Spread(statistics.mean(values), statistics.stdev(values), len(values))
+
+
+def method_key(results: Mapping[str, Any]) -> str:
+    """Return the method by which a model was trained, with the name ``augment`` for a free γ.
+
+    ``none`` is the strict model; with relaxed layers it is a model whose γ is a weight like any other.
+
+    Example:
+        >>> method_key({"method": "none", "variants": {"equivariant": {}, "partial": {}}})
+        'augment'
+    """
+    free = results["method"] == "none" and "partial" in results["variants"]
+    return "augment" if free else str(results["method"])
+
+
+def largest_gamma(results: Mapping[str, Any]) -> float | None:
+    """Return the largest |γ| of the ``partial`` variant as it was measured, or None where there is none."""
+    gamma = results["variants"].get("partial", {}).get("gamma", {})
+    return max(map(abs, gamma.values())) if gamma else None
