@@ -9,6 +9,7 @@ from torch import nn
 
 from equizoo.relaxation.layer import relaxations
 from equizoo.relaxation.method import Method, build_method
+from equizoo.symmetry.features import FeatureType
 from equizoo.training.config import ConfigError, RunConfig
 
 
@@ -33,8 +34,16 @@ def prepare_torch(config: RunConfig) -> str:
     return device
 
 
-def make_method(config: RunConfig, model: nn.Module) -> Method:
+def make_method(config: RunConfig, model: nn.Module, target_type: FeatureType | None = None) -> Method:
     """Build the method of a recipe on the relaxed layers of ``model``.
+
+    Args:
+        config: The run.
+        model: The model, with relaxed layers where the method needs them.
+        target_type: How the task's targets for methods transform; None: as the model's output does.
+
+    Returns:
+        The method.
 
     Raises:
         ConfigError: Unknown method or option, or a bad value.
@@ -42,7 +51,7 @@ def make_method(config: RunConfig, model: nn.Module) -> Method:
     options = {key: value for key, value in config.method.items() if key not in ("name", "relaxed")}
     name = config.method.get("name", "none")
     if name == "recm":  # the one method that looks at labels
-        options["target_type"] = getattr(model, "output_type", None)
+        options["target_type"] = target_type or getattr(model, "output_type", None)
     try:
         return build_method(name, relaxations(model), **options)
     except (TypeError, ValueError) as error:

@@ -76,7 +76,12 @@ def calibrate(
     Returns:
         For each source ``coverage``, ``n``, ``half_width``, ``mae`` (on test), ``n_test``, ``test_coverage``,
         and ``refused``, how many test molecules got no geometry.
+
+    Raises:
+        ConfigError: The task is not about molecules, or there are too few of them.
     """
+    if task.task_name != "molecule-properties":
+        raise ConfigError(f"intervals are calibrated for molecule-properties only, not for {task.task_name}")
     names = [target.name for target in task.targets]
     calibration: dict[str, dict[str, Any]] = {}
     for source in sources:

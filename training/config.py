@@ -28,7 +28,7 @@ class OptimiserConfig:
     Attributes:
         name: ``adam``, ``adamw``, ``sgd``, or ``muon`` (matrices of hidden layers; AdamW for the rest).
         lr: Learning rate.
-        weight_decay: Decay of weights with two axes or more; biases and γ are not decayed.
+        weight_decay: Decay of matrices and of the weights of tensor products; biases and γ are not decayed.
         betas: Adam's averaging factors.
         momentum: Momentum of SGD and Muon.
         muon_lr: Learning rate of the matrices under ``muon``.
@@ -91,6 +91,7 @@ class EvaluationConfig:
         ema: Decay of the averaged weights that are evaluated and kept as best; 0: the weights themselves.
         batch_size: Samples a forward pass.
         limit: Use so many validation samples only; None: all.
+        equivariance: Validation samples on which the equivariance error is measured too; 0: not at all.
         state_minutes: Minutes between two writes of the resumable state.
     """
 
@@ -98,6 +99,7 @@ class EvaluationConfig:
     ema: float = 0.999
     batch_size: int = 512
     limit: int | None = None
+    equivariance: int = 0
     state_minutes: float = 5.0
 
 

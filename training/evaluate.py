@@ -3,58 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import copy
 import logging
 import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from equizoo.hub.errors import EquizooError
 from equizoo.relaxation.layer import relaxations
-from equizoo.symmetry.element import Element
-from equizoo.symmetry.groups import SO3, Group, Translations
-from equizoo.symmetry.measure import equivariance_error
+from equizoo.training.equivariance import equivariance
 from equizoo.training.runfolder import provenance, write_json
+from equizoo.training.tasks import Task
+from equizoo.training.tasks.base import error_units
 from equizoo.training.variants import load_trained
 
 log = logging.getLogger(__name__)
-TRANSLATION = 10.0
-"""Width [Å] of the translations that equivariance is measured with."""
-
-
-@dataclass(frozen=True)
-class Reflections(Group):
-    """The improper part of O(3): a random rotation times the inversion."""
-
-    def sample(
-        self, n: int | None = None, generator: Any = None, dtype: Any = None, device: Any = None
-    ) -> Element:
-        """Draw from the Haar measure; see :meth:`equizoo.symmetry.groups.Group.sample`."""
-        proper = SO3().sample(n, generator, dtype, device)
-        return Element(-proper.rotation, proper.translation)
-
-
-GROUPS = {"rotation": SO3(), "reflection": Reflections(), "translation": Translations(TRANSLATION)}
-
-
-class _Standardised(nn.Module):
-    """A model with outputs in standard deviations, so that targets of different units can be averaged."""
-
-    def __init__(self, model: nn.Module, mean: Tensor, std: Tensor) -> None:
-        super().__init__()
-        self.model, self.input_types, self.output_type = model, model.input_types, model.output_type
-        self.register_buffer("mean", mean)
-        self.register_buffer("std", std)
-
-    def forward(self, **inputs: Tensor) -> Tensor:
-        return (self.model(**inputs) - self.mean) / self.std
 
 
 def evaluate(
@@ -77,9 +45,9 @@ def evaluate(
         batch_size: Samples a forward pass.
 
     Returns:
-        What is written: ``metric``, ``units``, ``n``, and for each variant ``mae`` by target, ``score``,
-        ``gamma``, ``equivariance`` (in standard deviations of the targets, by data type and transformation)
-        and ``seconds_per_sample`` by batch size.
+        What is written: ``metric``, ``units`` (of the errors), ``n``, and for each variant ``errors`` by
+        target, ``score``, ``gamma``, ``equivariance`` (in standard deviations of the targets, by data type
+        and transformation) and ``seconds_per_sample`` by batch size; ``baselines`` where the task has some.
 
     Raises:
         ConfigError: The run has no best weights yet.
@@ -87,29 +55,31 @@ def evaluate(
     """
     trained = load_trained(name, data)
     task = trained.task
-    samples = len(task.split(split))
+    samples, prefix = len(task.split(split)), f"{task.metric.lower()}/"
     report: dict[str, Any] = {
         "name": trained.name,
         "dataset": trained.config.data["task"],
         "split": split,
         "n": samples if limit is None else min(limit, samples),
         "counts": {"train": task.n_train} | {part: len(task.split(part)) for part in ("valid", "test")},
-        "metric": "MAE",
-        "units": {target.name: target.unit for target in task.targets},
+        "metric": task.metric,
+        "units": error_units(task),
         "method": trained.config.method.get("name", "none"),
         "seed": trained.config.seed,
-        "data": trained.config.data,
+        "data": {key: value for key, value in trained.config.data.items() if key != "root"},
         "provenance": provenance(task.data_hash()),
         "threads": torch.get_num_threads(),
         "variants": {},
     }
     if trained.best:  # a run knows its budget; a checkpoint only names the recipe that it started from
         report["epochs"] = trained.config.budget.epochs
+    if baselines := task.baselines(split):
+        report["baselines"] = baselines
     for variant, model in trained.models.items():
         log.info("measuring %s, %s", trained.name, variant)
         metrics = task.evaluate(model, split, batch_size=batch_size, limit=limit)
         report["variants"][variant] = {
-            "mae": {k.removeprefix("mae/"): v for k, v in metrics.items() if k.startswith("mae/")},
+            "errors": {k.removeprefix(prefix): v for k, v in metrics.items() if k.startswith(prefix)},
             "score": metrics["score"],
             "parameters": sum(p.numel() for p in model.parameters()),
             "best": trained.best.get(variant, {}),
@@ -122,49 +92,20 @@ def evaluate(
     return report
 
 
-def equivariance(model: nn.Module, task: Any, split: str, n: int = 64) -> dict[str, Any]:
-    """Return the equivariance error on random molecules of a split, by data type and transformation.
-
-    Args:
-        model: The model.
-        task: Its task.
-        split: Where the molecules come from.
-        n: Number of molecules.
-
-    Returns:
-        ``{"float32" | "float64": {"rotation" | "reflection" | "translation": {"abs_mean", …}}}``, in standard
-        deviations of the targets.
-    """
-    molecules = task.split(split)
-    chosen = torch.randperm(len(molecules), generator=torch.Generator().manual_seed(0))[:n]
-    batch = molecules.batch(chosen)
-    y = molecules.y
-    errors: dict[str, Any] = {}
-    for dtype in (torch.float32, torch.float64):
-        mean, std = y.mean(0).to(dtype), y.std(0).clamp_min(1e-9).to(dtype)
-        whole = _Standardised(copy.deepcopy(model).cpu().to(dtype), mean, std)
-        inputs = {"z": batch["z"], "pos": batch["pos"].to(dtype), "batch": batch["batch"]}
-        name = str(dtype).removeprefix("torch.")
-        errors[name] = {
-            key: asdict(equivariance_error(whole, inputs, group, generator=torch.Generator().manual_seed(0)))
-            for key, group in GROUPS.items()
-        }
-    return errors
-
-
 @torch.no_grad()
 def seconds_per_sample(
-    model: nn.Module, task: Any, split: str, sizes: Sequence[int] = (1, 256), repeats: int = 10
+    model: nn.Module, task: Task, split: str, sizes: Sequence[int] = (1, 256), repeats: int = 10
 ) -> dict[str, float]:
     """Return the median time of a forward pass divided by the batch size, by batch size [s]."""
-    molecules, times = task.split(split), {}
+    samples, times = task.split(split), {}
     for size in sizes:
-        batch = task.batch(molecules, torch.arange(min(size, len(molecules))))
+        taken = min(size, len(samples))
+        batch = task.batch(samples, torch.arange(taken))
         passes = []
         for _ in range(repeats + 1):
             started = time.perf_counter()
             task.forward(model, batch).sum().item()
-            passes.append((time.perf_counter() - started) / batch["y"].shape[0])
+            passes.append((time.perf_counter() - started) / taken)
         times[str(size)] = statistics.median(passes[1:])
     return times
 
@@ -195,8 +136,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"error: {error}\n")
         return 2
     for variant, figures in report["variants"].items():
-        errors = "  ".join(f"{k} {v:.4g} {report['units'][k]}" for k, v in figures["mae"].items())
-        log.info("%s (%d molecules): %s", variant, report["n"], errors)
+        errors = "  ".join(f"{k} {v:.4g} {report['units'][k]}" for k, v in figures["errors"].items())
+        log.info("%s (%d samples): %s of %s", variant, report["n"], report["metric"], errors)
     log.info("wrote %s", out)
     return 0
 

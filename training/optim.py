@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 import torch
 from torch import nn
 
+from equizoo.nn.tensor_product import TensorProduct
 from equizoo.training.config import ConfigError, OptimiserConfig, nearest
 
 NAMES = ("adam", "adamw", "sgd", "muon")
@@ -55,9 +56,12 @@ class Optimisers:
         ]
         taken = {id(p) for p in matrices}
         rest = [p for p in self.parameters if id(p) not in taken]
+        flat = {id(m.weight) for m in model.modules() if isinstance(m, TensorProduct)}
+        decayed = [p for p in rest if p.ndim >= 2 or id(p) in flat]
+        kept = [p for p in rest if p.ndim < 2 and id(p) not in flat]
         groups = [
-            {"params": [p for p in rest if p.ndim >= 2], "weight_decay": config.weight_decay},
-            {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
+            {"params": decayed, "weight_decay": config.weight_decay},
+            {"params": kept, "weight_decay": 0.0},
         ]
         groups = [group for group in groups if group["params"]]
         self.optimisers: list[torch.optim.Optimizer] = [_elementwise(config, groups)] if groups else []

@@ -12,17 +12,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from equizoo.data.qm9 import ENERGIES
 from equizoo.relaxation.project import fold
 from equizoo.training.config import ConfigError, RunConfig, load_recipe
 from equizoo.training.evaluate import evaluate
-from equizoo.training.runfolder import flatten, write_json
+from equizoo.training.runfolder import RunFolder, flatten, write_json
 from equizoo.training.variants import load_trained
 
 log = logging.getLogger(__name__)
-TASK_NAMES = {"qm9": "molecule-properties"}
-DOMAINS = {"qm9": {"elements": ["H", "C", "N", "O", "F"], "max_heavy_atoms": 9}}
-HOUSEKEEPING = ("name", "provenance", "threads", "device")
+HOUSEKEEPING = ("name", "provenance", "threads", "device", "data.root")
 CALIBRATION_KEYS = ("coverage", "n", "half_width", "mae")
 
 
@@ -32,7 +29,7 @@ def training_command(config: RunConfig, recipe: str) -> str:
     settings = [
         f"{key}={json.dumps(value)}"
         for key, value in after.items()
-        if key.split(".")[0] not in HOUSEKEEPING and value != before.get(key)
+        if not {key, key.split(".")[0]} & set(HOUSEKEEPING) and value != before.get(key)
     ]
     return shlex.join(["python", "-m", "equizoo.training", recipe, *(f"--set={s}" for s in settings)])
 
@@ -46,6 +43,7 @@ def publish(
     command: str | None = None,
     data: dict[str, Any] | None = None,
     tolerance: float = 1e-3,
+    others: Sequence[str | Path] = (),
 ) -> Path:
     """Write a checkpoint folder from a run.
 
@@ -60,27 +58,25 @@ def publish(
         command: What made the run, if it was not one command; from recipe and configuration unless given.
         data: Options of the task to change, such as ``{"root": …}``.
         tolerance: Layers of the partial variant with a smaller |γ| lose their branch.
+        others: Folders of runs that differ in their seed only; the card then shows mean and deviation.
 
     Returns:
         ``out``.
 
     Raises:
-        ConfigError: The folder holds no run with best weights, no such recipe, or the run learned total
-            energies, which checkpoints do not hold.
+        ConfigError: The folder holds no run with best weights, no such recipe, the run learned something
+            that checkpoints of its task do not hold, such as total energies, or one of ``others`` is another
+            experiment.
     """
     from equizoo.hub import save_checkpoint
 
     run, out = Path(run), Path(out)
     trained = load_trained(run, data)
     config, name = trained.config, name or trained.name
-    total = [target.name for target in trained.task.targets if target.name in ENERGIES]
-    if total and config.data.get("energies") == "total":
-        raise ConfigError(
-            f"{name} predicts total {', '.join(total)}, but users of a checkpoint add the free atoms "
-            "themselves; train with data.energies=atomization"
-        )
+    trained.task.check_publishable(name)
     recipe = recipe or name
-    results = _read_or(run / "results.json", lambda: evaluate(run, out=run / "results.json", data=data))
+    results = _measured(run, data)
+    seeds = [_seed(results), *(_seed(_same_experiment(other, run, data)) for other in others)]
     calibration = _read_or(run / "calibration.json", dict)
     models = {"equivariant": trained.models["equivariant"]}
     if "partial" in trained.models:
@@ -88,18 +84,17 @@ def publish(
         if not any("relaxation" in key.split(".") for key in models["partial"].state_dict()):
             log.warning("every |γ| is below %g: the partial variant would be the equivariant one", tolerance)
             del models["partial"]
-    dataset = config.data["task"]
     shipped = calibration.get("equivariant", {})
     save_checkpoint(
         out,
         {
             "name": name,
             "family": config.model["family"],
-            "task": TASK_NAMES[dataset],
-            "dataset": dataset,
+            "task": trained.task.task_name,
+            "dataset": config.data["task"],
             "method": config.method.get("name", "none"),
             "targets": [asdict(target) for target in trained.task.targets],
-            "domain": DOMAINS[dataset],
+            "domain": trained.task.domain(),
             "calibration": {s: {k: v[k] for k in CALIBRATION_KEYS} for s, v in shipped.items()},
             "training": {"command": command or training_command(config, recipe), "recipe": recipe},
         },
@@ -107,8 +102,30 @@ def publish(
     )
     run_result = json.loads((run / "result.json").read_text(encoding="utf-8"))
     cost = {key: run_result[key] for key in ("status", "epoch", "step", "minutes", "cpu_hours")}
-    write_json(out / "results.json", {**results, "name": name, "cost": cost, "calibration": calibration})
+    added = {"name": name, "cost": cost, "calibration": calibration} | ({"seeds": seeds} if others else {})
+    write_json(out / "results.json", results | added)
     return out
+
+
+def _measured(run: Path, data: dict[str, Any] | None) -> dict[str, Any]:
+    return _read_or(run / "results.json", lambda: evaluate(run, out=run / "results.json", data=data))
+
+
+def _same_experiment(other: str | Path, run: Path, data: dict[str, Any] | None) -> dict[str, Any]:
+    one, two = (flatten(RunFolder(Path(folder)).read_config().to_dict()) for folder in (run, other))
+    ignored = {*HOUSEKEEPING, "seed"}
+    differing = [
+        key for key in {*one, *two} if not {key, key.split(".")[0]} & ignored and one.get(key) != two.get(key)
+    ]
+    if differing or one["seed"] == two["seed"]:
+        what = ", ".join(sorted(differing)) or "nothing, not even its seed"
+        raise ConfigError(f"{other} is not another seed of {run}: it differs in {what}")
+    return _measured(Path(other), data)
+
+
+def _seed(results: dict[str, Any]) -> dict[str, Any]:
+    errors = {variant: figures["errors"] for variant, figures in results["variants"].items()}
+    return {"seed": results["seed"], "errors": errors}
 
 
 def _read_or(path: Path, make: Any) -> Any:
@@ -130,6 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_argument("--name", help="name of the checkpoint (default: the run's)")
     options.add_argument("--recipe", help="bundled recipe that the run started from (default: the name)")
     options.add_argument("--command", help="what made the run, if it was not one command, as when resumed")
+    options.add_argument("--others", nargs="*", default=[], help="runs that differ in their seed only")
     options.add_argument("--data", help="folder of the data set (default: $EQUIZOO_DATA)")
     arguments = options.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -142,6 +160,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             recipe=arguments.recipe,
             command=arguments.command,
             data=data,
+            others=arguments.others,
         )
     except (ValueError, FileNotFoundError) as error:
         sys.stderr.write(f"error: {error}\n")

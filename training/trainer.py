@@ -15,6 +15,7 @@ from equizoo.training.building import is_relaxed, make_method, prepare_torch
 from equizoo.training.config import RunConfig
 from equizoo.training.distributed import Processes
 from equizoo.training.ema import WeightAverage
+from equizoo.training.equivariance import rotation_error
 from equizoo.training.optim import Optimisers
 from equizoo.training.runfolder import RunFolder
 from equizoo.training.sampler import Sampler
@@ -55,7 +56,7 @@ class Trainer:
         self.task = task if task is not None else build_task(config.data, config.seed, device)
         self.model = self.task.build_model(config.model, is_relaxed(config))
         self.model.train()
-        self.method = make_method(config, self.model)
+        self.method = make_method(config, self.model, self.task.method_target_type)
         self.optimisers = Optimisers(
             config.optimiser, self.model, self.method.parameters(), self.method.owned()
         )
@@ -128,7 +129,11 @@ class Trainer:
         )
 
     def evaluate(self) -> dict[str, float]:
-        """Evaluate the averaged weights on validation data, keep the best of each variant, and add a row."""
+        """Evaluate the averaged weights on validation data, keep the best of each variant, and add a row.
+
+        With ``evaluation.equivariance``, the row has ``equivariance/rotation``: the mean error of the model
+        with its branches on, relative to the size of its output.
+        """
         config, started = self.config.evaluation, time.perf_counter()
         row: dict[str, float] = {
             "epoch": self.epoch,
@@ -144,6 +149,8 @@ class Trainer:
                 scores = {"equivariant": self.task.evaluate(self.model, "valid", **options)}
             if relaxations(self.model):
                 scores["partial"] = self.task.evaluate(self.model, "valid", **options)
+            if config.equivariance:
+                row["equivariance/rotation"] = rotation_error(self.model, self.task, config.equivariance)
         for variant, metrics in scores.items():
             row |= {f"valid/{variant}/{key}": value for key, value in metrics.items()}
             if metrics["score"] < self.best.get(variant, {"score": math.inf})["score"]:

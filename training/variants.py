@@ -13,7 +13,7 @@ from torch import nn
 from equizoo.training.building import is_relaxed, prepare_torch
 from equizoo.training.config import ConfigError, RunConfig, load_recipe
 from equizoo.training.runfolder import VARIANTS, RunFolder
-from equizoo.training.tasks import Task, build_task
+from equizoo.training.tasks import Task, build_task, task_class
 
 
 @dataclass
@@ -91,7 +91,7 @@ def _from_checkpoint(folder: Path, data: Mapping[str, Any]) -> Trained:
         name=card.name,
         model={"family": card.family, **card.config},
         method={"name": card.method},
-        data={**recipe.data, "targets": [target.name for target in card.targets], **data},
+        data={**recipe.data, **task_class(card.dataset).checkpoint_options(card), **data},
     )
     device = prepare_torch(config)
     task = build_task(config.data, config.seed, device)

@@ -18,14 +18,15 @@ from equizoo.symmetry.featuretype import FeatureType
 
 
 class Irreps(FeatureType):
-    """A direct sum of irreducible representations in e3nn's layout.
+    """A direct sum of irreducible representations.
 
     Args:
         irreps: Such as ``"8x0e+4x1o"``; a string or an ``e3nn.o3.Irreps``.
         per: ``"node"`` or ``"graph"``.
+        layout: Order inside a block: ``"mul_ir"`` as in e3nn, or ``"ir_mul"`` with the channels last.
 
     Raises:
-        ValueError: ``irreps`` cannot be read.
+        ValueError: ``irreps`` cannot be read, or no such layout.
 
     Example:
         >>> from equizoo.symmetry import SO3
@@ -39,11 +40,13 @@ class Irreps(FeatureType):
         Geiger & Smidt, "e3nn: Euclidean Neural Networks", 2022, Section 2.
     """
 
-    def __init__(self, irreps: Any, per: str = "node") -> None:
+    def __init__(self, irreps: Any, per: str = "node", layout: str = "mul_ir") -> None:
         from e3nn import o3
 
         super().__init__(per)
-        self.irreps = o3.Irreps(irreps)
+        if layout not in ("mul_ir", "ir_mul"):
+            raise ValueError(f"layout must be 'mul_ir' or 'ir_mul', got {layout!r}")
+        self.irreps, self.layout = o3.Irreps(irreps), layout
 
     @property
     def dim(self) -> int:
@@ -51,7 +54,7 @@ class Irreps(FeatureType):
         return int(self.irreps.dim)
 
     def _describe(self) -> str:
-        return repr(str(self.irreps))
+        return repr(str(self.irreps)) + (", layout='ir_mul'" if self.layout == "ir_mul" else "")
 
     def _transform(self, rotation: Tensor, translation: Tensor, x: Tensor) -> Tensor:
         rotation = rotation.to(torch.float64)
@@ -79,9 +82,12 @@ class Irreps(FeatureType):
             x.split([mul * (2 * degree + 1) for mul, (degree, _) in self.irreps], -1),
             strict=True,
         ):
-            parts.append(
-                (part.unflatten(-1, (mul, 2 * degree + 1)) @ blocks[degree, p].to(x.dtype).mT).flatten(-2)
-            )
+            matrix = blocks[degree, p].to(x.dtype)
+            if self.layout == "mul_ir":
+                moved = part.unflatten(-1, (mul, 2 * degree + 1)) @ matrix.mT
+            else:
+                moved = matrix @ part.unflatten(-1, (2 * degree + 1, mul))
+            parts.append(moved.flatten(-2))
         return torch.cat(parts, -1)
 
 

@@ -8,6 +8,8 @@ from equizoo.training.config import RECIPES, ConfigError, RunConfig, from_dict, 
 from equizoo.training.runfolder import check_resumable
 from equizoo.training.sweep import parse_seeds
 
+PARTICLES = ("strict", "ace", "resilient", "cr", "recm", "augment")
+
 
 def test_overrides_are_typed_as_yaml():
     config = load_recipe(
@@ -64,6 +66,7 @@ def test_a_resolved_config_can_be_run_again(tmp_path):
 def test_bundled_recipes_are_in_order():
     names = {path.stem for path in RECIPES.glob("*.yaml")}
     assert names >= {f"schnet-qm9-{kind}" for kind in ("strict", "ace", "paper-strict", "paper-ace")}
+    assert names >= {f"segnn-nbody-{kind}" for kind in (*PARTICLES, "paper-strict", "paper-ace")}
     for name in names:
         assert load_recipe(name).name == name
 
@@ -75,6 +78,21 @@ def test_strict_and_ace_recipes_differ_in_the_method_only(kind):
         tree["model"].pop("branch", None)
         del tree["method"], tree["name"]
     assert strict == ace
+
+
+def test_particle_recipes_differ_in_the_method_only():
+    trees = {kind: load_recipe(f"segnn-nbody-{kind}").to_dict() for kind in PARTICLES}
+    assert trees["augment"]["data"].pop("rotate")
+    for tree in trees.values():
+        tree["model"].pop("branch", None)
+        del tree["method"], tree["name"]
+        assert tree == trees["strict"]
+    paper = [load_recipe(f"segnn-nbody-paper-{kind}").to_dict() for kind in ("strict", "ace")]
+    for tree in paper:
+        del tree["method"], tree["name"]
+    assert paper[0] == paper[1]
+    assert paper[0]["data"] == trees["strict"]["data"]
+    assert paper[0]["budget"] == trees["strict"]["budget"]
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ def test_the_report_has_both_variants_and_their_symmetry(run, tmp_path):
     assert json.loads((tmp_path / "results.json").read_text()) == json.loads(json.dumps(report))
     assert (report["metric"], report["n"], report["split"]) == ("MAE", 64, "test")
     assert report["units"] == {"alpha": "a0³", "gap": "eV"}
+    assert "baselines" not in report
     strict, partial = report["variants"]["equivariant"], report["variants"]["partial"]
     assert strict["gamma"] == {}
     assert len(partial["gamma"]) == 2
@@ -77,7 +78,7 @@ def test_a_run_becomes_a_checkpoint(run, tmp_path):
     assert all(0.5 < value <= 1.0 for value in coverage.values())
     again = evaluate(folder, data={"synthetic": 64})
     for variant in ("equivariant", "partial"):
-        assert again["variants"][variant]["mae"] == results["variants"][variant]["mae"]
+        assert again["variants"][variant]["errors"] == results["variants"][variant]["errors"]
 
 
 def test_a_command_that_was_given_is_kept_and_total_energies_are_refused(run, tmp_path):

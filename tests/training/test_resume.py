@@ -93,6 +93,18 @@ def test_stopping_at_any_step_changes_nothing(tiny, tmp_path, method):
     assert_same(outcome(tmp_path / "pieces"), outcome(tmp_path / "whole"))
 
 
+@pytest.mark.parametrize("method", ["ace", "cr", "recm"])
+def test_stopping_a_run_with_rotations_changes_nothing(tiny_particles, tmp_path, method):
+    config = tiny_particles(
+        f"segnn-nbody-{method}", data__rotate=True, budget__epochs=2, budget__batch_size=32
+    )
+    whole = train(config, tmp_path / "whole", progress=False)
+    piece = config.replace(budget__max_minutes=0.0)
+    for step in range(1, whole.step + 1):
+        assert train(piece, tmp_path / "pieces", resume=True, progress=False).step == step
+    assert_same(outcome(tmp_path / "pieces"), outcome(tmp_path / "whole"))
+
+
 def test_kill_9_in_the_middle_changes_nothing(tiny, tmp_path):
     config = tiny().replace(budget__epochs=20, evaluation__state_minutes=0.0, optimiser__name="muon")
     process = start(config, tmp_path / "killed")

@@ -8,9 +8,24 @@ from typing import Any
 from equizoo.training.config import ConfigError, nearest
 from equizoo.training.tasks.base import Target, Task
 
-TASKS = {"qm9": "equizoo.training.tasks.qm9:Qm9Task"}
+TASKS = {
+    "qm9": "equizoo.training.tasks.qm9:Qm9Task",
+    "nbody": "equizoo.training.tasks.nbody:NBodyTask",
+}
 
-__all__ = ["TASKS", "Target", "Task", "build_task"]
+__all__ = ["TASKS", "Target", "Task", "build_task", "task_class"]
+
+
+def task_class(name: str | None) -> Any:
+    """Return the class of a task.
+
+    Raises:
+        ConfigError: There is no such task; the message names the nearest.
+    """
+    if name not in TASKS:
+        raise ConfigError(f"unknown task {name!r} in data.task; {nearest(str(name), TASKS)}")
+    module, _, attribute = TASKS[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def build_task(data: dict[str, Any], seed: int, device: str = "cpu") -> Task:
@@ -25,10 +40,6 @@ def build_task(data: dict[str, Any], seed: int, device: str = "cpu") -> Task:
         ConfigError: Unknown task or option.
     """
     options = dict(data)
-    name = options.pop("task", None)
-    if name not in TASKS:
-        raise ConfigError(f"unknown task {name!r} in data.task; {nearest(str(name), TASKS)}")
-    module, _, attribute = TASKS[name].partition(":")
-    task = getattr(importlib.import_module(module), attribute)(device)
+    task = task_class(options.pop("task", None))(device)
     task.setup(options, seed)
     return task

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import LongTensor, Tensor, nn
 
 from equizoo.data.molecules import MoleculeSet
-from equizoo.data.qm9 import TARGET_NAMES, TARGETS, atom_reference, load_qm9
+from equizoo.data.qm9 import ELEMENTS as SYMBOLS
+from equizoo.data.qm9 import ENERGIES, TARGET_NAMES, TARGETS, atom_reference, load_qm9
 from equizoo.training.config import ConfigError, from_dict, nearest
 from equizoo.training.tasks.base import Target
 from equizoo.training.tasks.statistics import Statistics, fit_statistics
 from equizoo.training.tasks.synthetic import synthetic_molecules
+
+if TYPE_CHECKING:
+    from equizoo.hub.config import CheckpointConfig
 
 EXTENSIVE = ("alpha", "r2", "zpve", "U0", "U", "H", "G", "Cv")
 ELEMENTS = 100
@@ -59,6 +64,10 @@ class Qm9Task:
     Args:
         device: Where batches are put.
     """
+
+    task_name = "molecule-properties"
+    metric = "MAE"
+    method_target_type = None
 
     def __init__(self, device: str = "cpu") -> None:
         self.device = device
@@ -118,6 +127,11 @@ class Qm9Task:
         if self._source is None or self._source.smiles is None:
             return None
         return [self._source.smiles[i] for i in self._source.rows(split, self.split_seed).tolist()]
+
+    @staticmethod
+    def checkpoint_options(card: CheckpointConfig) -> dict[str, Any]:
+        """Return the targets of a checkpoint."""
+        return {"targets": [target.name for target in card.targets]}
 
     def data_hash(self) -> str:
         """Return the sha256 of the training molecules and their targets."""
@@ -191,9 +205,13 @@ class Qm9Task:
     def _fit(self, kinds: list[str], y: Tensor) -> Statistics:
         return fit_statistics(self.train.composition(ELEMENTS).double(), y, kinds)
 
+    def model_inputs(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return ``z`` (n,), ``pos`` (n, 3) [Å] and ``batch`` (n,)."""
+        return {name: batch[name] for name in ("z", "pos", "batch")}
+
     def forward(self, model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
         """Return the predictions ``(B, T)`` in the targets' units."""
-        return model(batch["z"], batch["pos"], batch["batch"], num_graphs=batch["y"].shape[0])
+        return model(**self.model_inputs(batch), num_graphs=batch["y"].shape[0])
 
     def loss(self, model_output: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """Return the mean over molecules and targets of the weighted loss of ``(prediction - y) / scale``."""
@@ -228,6 +246,35 @@ class Qm9Task:
         metrics = {f"mae/{t.name}": float(value) for t, value in zip(self.targets, mae, strict=True)}
         metrics["score"] = float((mae / self.statistics.scale).mean())
         return metrics
+
+    def baselines(self, split: str) -> dict[str, float]:
+        """Return nothing: no prediction without a model is in use for all targets."""
+        return {}
+
+    def output_centre(self, split: str) -> Tensor:
+        """Return the mean ``(T,)`` of each target on a split."""
+        return self.split(split).y.mean(0)
+
+    def output_spread(self, split: str = "train") -> Tensor:
+        """Return the standard deviation ``(T,)`` of each target on a split."""
+        return self.split(split).y.std(0).clamp_min(1e-9)
+
+    def domain(self) -> dict[str, Any]:
+        """Return the elements and the largest number of heavy atoms."""
+        return {"elements": list(SYMBOLS), "max_heavy_atoms": 9}
+
+    def check_publishable(self, name: str) -> None:
+        """Refuse total energies.
+
+        Raises:
+            ConfigError: The model predicts a total energy.
+        """
+        total = [target.name for target in self.targets if target.name in ENERGIES]
+        if total and self.options.energies == "total":
+            raise ConfigError(
+                f"{name} predicts total {', '.join(total)}, but users of a checkpoint add the free atoms "
+                "themselves; train with data.energies=atomization"
+            )
 
 
 def _free_atoms(molecules: MoleculeSet) -> Tensor:

@@ -1,0 +1,153 @@
+"""Reports of runs that take a second."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from equizoo.relaxation.layer import projected, relaxations
+from equizoo.training.config import ConfigError, RunConfig
+from equizoo.training.evaluate import evaluate
+from equizoo.training.loop import train
+from equizoo.training.report import write_report
+from equizoo.training.report_html import paragraph, table
+from equizoo.training.report_measure import Layer, Measured, measure
+from equizoo.training.runfolder import RunFolder
+from equizoo.training.variants import load_trained
+
+Make = Callable[..., RunConfig]
+
+
+def pictures(page: str) -> list[bytes]:
+    return [base64.b64decode(data) for data in re.findall(r'src="data:image/png;base64,([^"]+)"', page)]
+
+
+@pytest.fixture(scope="module")
+def particle_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.training.conftest import TINY_PARTICLES, _maker
+
+    folder = tmp_path_factory.mktemp("run")
+    train(_maker("segnn-nbody-ace", TINY_PARTICLES)(), folder, progress=False)
+    return folder
+
+
+def test_a_relaxed_run_has_every_section(particle_run: Path) -> None:
+    evaluate(particle_run, out=particle_run / "results.json")
+    path = write_report(particle_run, samples=16)
+    page = path.read_text(encoding="utf-8")
+    titles = re.findall(r"<h2>(.*?)</h2>", page)
+    assert titles == [
+        "Best scores on validation data",
+        "Test results",
+        "Losses",
+        "γ and λ of every layer",
+        "Projected and partial",
+        "Equivariance error and its bound",
+        "Symmetry by layer",
+    ]
+    assert "without a model: no motion" in page
+    assert "layers.0.update_2" in page
+    files = {file.name for file in path.parent.iterdir()}
+    names = ("losses", "steering", "projection", "equivariance", "layers")
+    assert files == {"report.html", *(f"{name}.png" for name in names)}
+    assert len(found := pictures(page)) == len(names)
+    assert all(data.startswith(b"\x89PNG") for data in found)
+    assert "<script" not in page
+    assert "http" not in page
+
+
+def test_a_strict_run_says_why_sections_are_missing(tiny: Make, tmp_path: Path) -> None:
+    train(tiny("schnet-qm9-strict"), tmp_path / "run", progress=False)
+    page = write_report(tmp_path / "run", tmp_path / "out").read_text(encoding="utf-8")
+    assert "no relaxed layers" in page
+    assert "Not measured yet" in page
+    assert "mae/gap" in page
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["losses.png", "report.html"]
+
+
+def test_molecules_and_slacks(tiny: Make, tmp_path: Path) -> None:
+    config = tiny(method={"name": "ace-resilient", "dual_lr": 1e-3})
+    train(config, tmp_path, progress=False)
+    page = write_report(tmp_path, samples=16).read_text(encoding="utf-8")
+    assert "γ and λ and u" not in page
+    assert "γ, λ and u of every layer" in page
+    assert "evaluation.equivariance switches that on" in page
+    assert "interactions.1" in page
+
+
+def test_without_the_data_the_page_says_so(particle_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "best").mkdir()
+    for name in ("config.yaml", "metrics.csv"):
+        (tmp_path / name).write_bytes((particle_run / name).read_bytes())
+    page = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "The bounds could not be measured: the run has no partial weights yet." in page
+    (tmp_path / "best" / "partial.safetensors").write_bytes(b"\0" * 20)
+    page = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "The bounds could not be measured: " in page
+
+
+def test_folders_that_are_no_runs(tmp_path: Path, tiny: Make) -> None:
+    with pytest.raises(ConfigError, match="holds no run"):
+        write_report(tmp_path)
+    RunFolder(tmp_path).write_config(tiny())
+    with pytest.raises(ConfigError, match="no evaluation yet"):
+        write_report(tmp_path)
+
+
+def test_what_is_measured(particle_run: Path) -> None:
+    trained = load_trained(particle_run)
+    model = trained.models["partial"]
+    found = measure(model, trained.task, 16)
+    terms = relaxations(model)
+    assert [layer.name for layer in found.layers] == list(terms)
+    gammas = {name: term.gamma.item() for name, term in terms.items()}
+    assert found.error <= found.layer_bound(gammas) <= found.bound(gammas) * (1 + 1e-6)
+    assert found.bound(dict.fromkeys(gammas, 0.0)) == 0
+    assert found.samples == 16
+    with pytest.raises(ValueError, match="no relaxed layer"):
+        measure(trained.models["equivariant"], trained.task, 16)
+
+
+def test_gains_are_singular_values(particle_run: Path) -> None:
+    from equizoo.training import report_measure
+    from equizoo.training.equivariance import sample_inputs
+
+    trained = load_trained(particle_run)
+    model = trained.models["partial"].double()
+    inputs = {
+        k: x.double() if x.is_floating_point() else x
+        for k, x in sample_inputs(trained.task, "valid", 1).items()
+    }
+    name, term = list(relaxations(model).items())[-1]
+    after = report_measure._record(model, {name: term}, inputs)[0][name][2]
+
+    def run(shift: torch.Tensor) -> torch.Tensor:
+        with report_measure._shifted(term, shift), projected(model):
+            return model(**inputs)
+
+    jacobian = torch.autograd.functional.jacobian(run, torch.zeros_like(after))
+    expected = torch.linalg.matrix_norm(jacobian.reshape(-1, after.numel()), 2)
+    gain = report_measure._gain(model, term, inputs, torch.Generator().manual_seed(0))
+    assert 0.9 * expected < gain < 1.0001 * expected
+
+
+def test_constants_cover_what_was_measured() -> None:
+    layers = tuple(
+        Layer(f"{k}", 0.1, 1.0, norm, gain, None, None)
+        for k, (norm, gain) in enumerate([(1, 8), (3, 4), (4, 2)])
+    )
+    found = Measured(layers, 1, 0.0, 1.0)
+    assert found.lipschitz == pytest.approx(3.0)
+    for k, layer in enumerate(layers):
+        assert found.lipschitz ** (2 - k) * layers[-1].gain >= layer.gain
+        assert found.lipschitz**k * found.norm >= layer.norm
+
+
+def test_text_is_escaped() -> None:
+    assert paragraph("<b> & c") == "<p>&lt;b&gt; &amp; c</p>"
+    assert "<td>a&lt;1</td>" in table(["x"], [["a<1"]])
