@@ -1,4 +1,4 @@
-"""The command line: ``equizoo list | info | predict | train | evaluate | export``.
+"""The command line: ``equizoo list | info | predict | train | evaluate | report | export``.
 
 Errors are one line on standard error, without a traceback (``--debug`` shows it). Exit codes: 0 every
 input was answered, 1 failed, 2 wrong usage, 3 some inputs were answered and some refused.
@@ -15,6 +15,7 @@ from equizoo import __version__
 from equizoo.commands.export import add_export
 from equizoo.commands.output import EXIT_CODES, FAILED, OK
 from equizoo.commands.predict import add_predict
+from equizoo.commands.report import add_report
 from equizoo.commands.training import add_training, run_training
 from equizoo.commands.zoo import add_info, add_list
 
@@ -30,7 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"equizoo {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (add_list, add_info, add_predict, add_training, add_export):
+    for add in (add_list, add_info, add_predict, add_training, add_report, add_export):
         add(commands)
     return parser
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +16,8 @@ from equizoo.data.qm9 import TARGETS
 from equizoo.hub.checkpoint import save_checkpoint
 from equizoo.hub.registry import Registry
 from equizoo.models.schnet import SchNet, SchNetConfig
+from equizoo.models.segnn_particles import ParticleSEGNN, ParticleSEGNNConfig
+from equizoo.relaxation.project import project
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +38,31 @@ def checkpoint(tmp_path_factory):
     }
     folder = tmp_path_factory.mktemp("cli") / "small-qm9"
     save_checkpoint(folder, card, {"equivariant": model})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def particles(tmp_path_factory):
+    """Return a folder with a checkpoint, a file of two systems, and one that is not answered."""
+    torch.manual_seed(0)
+    model = ParticleSEGNN(ParticleSEGNNConfig(hidden=8, layers=1, relaxed=True))
+    card = {
+        "name": "small-nbody",
+        "family": "segnn-particles",
+        "task": "particle-forecasting",
+        "dataset": "nbody",
+        "method": "ace-equality",
+        "targets": [{"name": "position", "unit": "length", "description": "position 1 time unit later"}],
+        "domain": {"particles": 5, "start_frame": 30, "end_frame": 40, "world": {}},
+    }
+    folder = tmp_path_factory.mktemp("particles")
+    save_checkpoint(folder / "model", card, {"equivariant": project(model), "partial": model})
+    results = {"variants": {"equivariant": {"errors": {"position": 0.0049}}}}
+    (folder / "model" / "results.json").write_text(json.dumps(results))
+    rng = np.random.default_rng(0)
+    pos, vel = rng.normal(size=(2, 2, 5, 3))
+    np.savez(folder / "good.npz", pos=pos, vel=vel, charge=np.ones((2, 5)))
+    np.savez(folder / "bad.npz", pos=0 * pos, vel=vel, charge=np.ones((2, 5)))
     return folder
 
 
@@ -134,6 +162,53 @@ def test_predict_reads_a_file_and_is_reproducible(checkpoint, capsys, tmp_path):
     assert outputs[0] == outputs[1]
 
 
+def predict_particles(particles, *arguments):
+    files = [particles / name if name.endswith(".npz") else name for name in map(str, arguments)]
+    return run("predict", "--task", "particle-forecasting", "--model", particles / "model", *files)
+
+
+def test_predict_particles(particles, capsys, tmp_path):
+    files = tmp_path / "a.csv", tmp_path / "a.png"
+    assert predict_particles(particles, "good.npz", "--csv", files[0], "--plot", files[1]) == 0
+    out = capsys.readouterr().out
+    for part in ("good.npz, system 2", "position at time 1", "0.070 length off"):
+        assert part in out
+    assert len(list(csv.DictReader(io.StringIO(files[0].read_text())))) == 2 * 2 * 5
+    assert files[1].read_bytes()[:4] == b"\x89PNG"
+
+
+def test_predict_particles_json_rolls_out(particles, capsys):
+    assert predict_particles(particles, "good.npz", "--json", "--steps", 3, "--variant", "partial") == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert np.shape(first["positions"]) == (4, 5, 3)
+    assert len(second["energy_drift"]) == 4
+    assert "not exactly equivariant" in first["caution"]
+
+
+def test_predict_particles_exit_codes(particles, capsys):
+    assert predict_particles(particles, "good.npz", "bad.npz") == 3
+    captured = capsys.readouterr()
+    assert "good.npz, system 1" in captured.out
+    assert "bad.npz: system 1: particles 1 and 2" in captured.err
+    assert predict_particles(particles, "bad.npz", "--json") == 1
+    assert json.loads(capsys.readouterr().out)[0]["ok"] is False
+    assert predict_particles(particles, "good.npz", "--seed", 1) == 1
+    assert "has no option 'seed'" in capsys.readouterr().err
+
+
+def test_report(tmp_path, capsys, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "equizoo.training.report.write_report", lambda *arguments: seen.append(arguments) or "a.html"
+    )
+    assert run("report", "runs/a", "--data", "d", "--out", "o") == 0
+    assert seen == [("runs/a", "o", {"root": "d"})]
+    assert capsys.readouterr().out == "a.html\n"
+    monkeypatch.undo()
+    assert run("report", tmp_path) == 1
+    assert "holds no run" in capsys.readouterr().err
+
+
 def test_predict_reads_standard_input(checkpoint):
     done = shell("predict", "-", "--model", checkpoint, "--json", text="CCO\n\nCC\n")
     assert done.returncode == 0, done.stderr
@@ -175,6 +250,8 @@ def test_errors_are_one_line(zoo, capsys, arguments, message):
         ["info"],
         ["train"],
         ["evaluate"],
+        ["report"],
+        ["predict", "a.npz", "--task", "particle-forecasting", "--steps", "x"],
         ["export", "small-qm9"],
     ],
 )
@@ -185,7 +262,7 @@ def test_wrong_usage(capsys, arguments):
     assert "usage:" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["list", "info", "predict", "train", "evaluate", "export"])
+@pytest.mark.parametrize("command", ["list", "info", "predict", "train", "evaluate", "report", "export"])
 def test_every_command_has_help(capsys, command):
     with pytest.raises(SystemExit) as caught:
         run(command, "--help")

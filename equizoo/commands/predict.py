@@ -9,32 +9,42 @@ from typing import Any
 
 from equizoo.commands.output import FAILED, OK, PARTLY, print_json
 
+_OPTIONS = ("device", "geometry", "seed", "variant")
+
 
 def add_predict(commands: Any) -> None:
     """Declare ``equizoo predict``."""
     parser = commands.add_parser(
         "predict",
         help="predict for SMILES strings or files",
-        description="Predict the properties of molecules, with units, test errors and 90 %% intervals. "
+        description="Predict the properties of molecules, with units, test errors and 90 %% intervals; "
+        "or, with --task particle-forecasting, where charged particles will be. "
         "An input that cannot be answered says why and does not end the others.",
     )
     parser.add_argument(
         "inputs",
         nargs="+",
         metavar="INPUT",
-        help="SMILES, or a file .xyz, .sdf, .smi or .csv; '-' reads SMILES lines",
+        help="molecules: SMILES, or a file .xyz, .sdf, .smi or .csv; '-' reads SMILES lines. "
+        "particles: a file .npz (pos, vel, charge) or .csv (system,particle,x,y,z,vx,vy,vz,q)",
     )
-    parser.add_argument("--task", default="molecule-properties", help="default: %(default)s")
+    parser.add_argument(
+        "--task",
+        default="molecule-properties",
+        help="molecule-properties or particle-forecasting (default: %(default)s)",
+    )
     parser.add_argument("--model", help="bundled name, local folder or Hub id (default: the task's)")
+    parser.add_argument("--variant", choices=["equivariant", "partial"], help="default: equivariant")
     parser.add_argument(
-        "--geometry", choices=["mmff", "xtb"], default="mmff", help="3-D geometry from SMILES"
+        "--geometry", choices=["mmff", "xtb"], help="molecules: 3-D geometry from SMILES (default: mmff)"
     )
+    parser.add_argument("--seed", type=int, help="molecules: seed of the 3-D embedding (default: 0)")
     parser.add_argument(
-        "--seed", type=int, default=0, help="seed of the 3-D embedding (default: %(default)s)"
+        "--steps", type=int, default=1, help="particles: roll out so many steps (default: %(default)s)"
     )
     parser.add_argument("--device", default="cpu", help="such as cpu, cuda, cuda:1 (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
-    parser.add_argument("--csv", metavar="FILE", help="also write one line an input")
+    parser.add_argument("--csv", metavar="FILE", help="also write the results as CSV")
     parser.add_argument("--plot", metavar="FILE", help="also draw the results (.png, .svg or .pdf)")
     parser.set_defaults(run=run_predict)
 
@@ -45,11 +55,21 @@ def run_predict(args: argparse.Namespace) -> int:
         if not Path(path).absolute().parent.is_dir():
             raise FileNotFoundError(f"cannot write {path}: there is no such folder")
     from equizoo.pipelines import pipeline
+
+    options = {name: getattr(args, name) for name in _OPTIONS if getattr(args, name) is not None}
+    predict = pipeline(args.task, model=args.model, **options)
+    answer = _particles if args.task == "particle-forecasting" else _molecules
+    answered, total = answer(predict, args)
+    if answered == total:
+        return OK
+    print(f"equizoo: {total - answered} of {total} inputs have no answer", file=sys.stderr)
+    return PARTLY if answered else FAILED
+
+
+def _molecules(predict: Any, args: argparse.Namespace) -> tuple[int, int]:
+    """Answer molecules; return how many inputs were answered, and how many there are."""
     from equizoo.pipelines.report import format_table, plot_results, write_csv
 
-    predict = pipeline(
-        args.task, model=args.model, device=args.device, geometry=args.geometry, seed=args.seed
-    )
     results = predict(_inputs(args.inputs))
     if args.json:
         print_json(results)
@@ -59,11 +79,34 @@ def run_predict(args: argparse.Namespace) -> int:
         write_csv(results, args.csv)
     if args.plot:
         plot_results(results, args.plot)
-    answered = sum(result["ok"] for result in results)
-    if answered == len(results):
-        return OK
-    print(f"equizoo: {len(results) - answered} of {len(results)} inputs have no answer", file=sys.stderr)
-    return PARTLY if answered else FAILED
+    return sum(result["ok"] for result in results), len(results)
+
+
+def _particles(predict: Any, args: argparse.Namespace) -> tuple[int, int]:
+    """Answer files of particle systems; return how many files were answered, and how many there are."""
+    from equizoo.pipelines.particles_figure import plot_forecasts
+    from equizoo.pipelines.particles_report import format_forecasts, write_forecasts
+    from equizoo.pipelines.particles_systems import BadSystems
+
+    forecasts, records = [], []
+    for path in args.inputs:
+        try:
+            forecast = predict.rollout(path, steps=args.steps)
+        except BadSystems as error:
+            records.append({"input": path, "ok": False, "error": str(error)})
+            print(f"equizoo: no answer: {error}", file=sys.stderr)
+        else:
+            forecasts.append((Path(path).name, forecast))
+            records += [{"input": path, "ok": True, "error": None} | one for one in forecast.records()]
+    if args.json:
+        print_json(records)
+    elif forecasts:
+        print(format_forecasts(forecasts))
+    if args.csv:
+        write_forecasts(forecasts, args.csv)
+    if args.plot:
+        plot_forecasts(forecasts, args.plot)
+    return len(forecasts), len(args.inputs)
 
 
 def _inputs(arguments: list[str]) -> list[str]:

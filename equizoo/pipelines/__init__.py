@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from typing import TYPE_CHECKING, Any
 
 from equizoo._nearest import did_you_mean
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 #: Where the class of each task lives, and the checkpoint it uses unless told.
-TASKS = {"molecule-properties": ("equizoo.pipelines.properties:MoleculePropertyPipeline", "schnet-qm9-ace")}
+TASKS = {
+    "molecule-properties": ("equizoo.pipelines.properties:MoleculePropertyPipeline", "schnet-qm9-ace"),
+    "particle-forecasting": ("equizoo.pipelines.particles:ParticleForecastingPipeline", "segnn-nbody-ace"),
+}
 
 
 class UnknownTask(EquizooError, ValueError):
@@ -45,23 +49,32 @@ def require(module: str, extra: str, use: str) -> None:
         raise MissingExtra(f"{use} needs {module}: pip install 'equizoo[{extra}]'")
 
 
-def pipeline(task: str, model: str | nn.Module | None = None, device: Any = None, **options: Any) -> Any:
+def pipeline(
+    task: str,
+    model: str | os.PathLike[str] | nn.Module | None = None,
+    device: Any = None,
+    variant: str | None = None,
+    **options: Any,
+) -> Any:
     """Return the pipeline of a task, ready to be called with inputs.
 
     Args:
-        task: ``"molecule-properties"``.
+        task: ``"molecule-properties"`` or ``"particle-forecasting"``.
         model: Name, local folder or Hub id of a checkpoint, or a model that
             :func:`equizoo.from_pretrained` returned; the task's default unless given.
         device: Where the model runs; the CPU unless given.
+        variant: ``"equivariant"`` (unless given) or ``"partial"``, of a checkpoint that is loaded here.
         **options: Options of the task's class, see
-            :class:`equizoo.pipelines.properties.MoleculePropertyPipeline`.
+            :class:`equizoo.pipelines.properties.MoleculePropertyPipeline` and
+            :class:`equizoo.pipelines.particles.ParticleForecastingPipeline`.
 
     Returns:
-        A callable; one input gives one answer, a list of inputs gives a list of answers.
+        A callable; what it takes and returns is said in the task's class.
 
     Raises:
         UnknownTask: There is no such task; the message names the nearest.
-        TypeError: There is no such option; the message names the nearest.
+        TypeError: There is no such option (the message names the nearest), or a variant is asked for of a
+            model that is loaded already.
     """
     if task not in TASKS:
         raise UnknownTask(
@@ -73,8 +86,14 @@ def pipeline(task: str, model: str | nn.Module | None = None, device: Any = None
     for option in options.keys() - cls.OPTIONS:
         hint = did_you_mean(option, cls.OPTIONS) or f"; its options are {', '.join(cls.OPTIONS)}"
         raise TypeError(f"{task!r} has no option {option!r}{hint}")
-    if model is None or isinstance(model, str):
+    if model is None or isinstance(model, (str, os.PathLike)):
+        from equizoo.hub.info import model_info
         from equizoo.hub.loading import from_pretrained
 
-        model = from_pretrained(model or default)
+        name = model or default
+        model = from_pretrained(name, variant or "equivariant")
+        if "results" in cls.OPTIONS:
+            options.setdefault("results", model_info(name).results)
+    elif variant is not None:
+        raise TypeError(f"the model is loaded already; ask from_pretrained for variant {variant!r}")
     return cls(model, device=device, **options)
