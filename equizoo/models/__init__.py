@@ -12,7 +12,11 @@ from equizoo.relaxation.method import nearest
 if TYPE_CHECKING:
     from torch import nn
 
-FAMILIES = {"schnet": ("equizoo.models.schnet", "SchNet", "SchNetConfig")}
+FAMILIES = {
+    "schnet": ("equizoo.models.schnet", "SchNet", "SchNetConfig"),
+    "segnn-particles": ("equizoo.models.segnn_particles", "ParticleSEGNN", "ParticleSEGNNConfig"),
+    "segnn-molecules": ("equizoo.models.segnn_molecules", "MoleculeSEGNN", "MoleculeSEGNNConfig"),
+}
 """Family name: module, model class, configuration class."""
 
 

@@ -26,3 +26,27 @@ def check_molecules(z: Tensor, pos: Tensor, batch: Tensor) -> None:
         raise ValueError(f"atomic numbers must lie in 1 to 99, got {int(z.min())} to {int(z.max())}")
     if not bool(torch.isfinite(pos).all()):
         raise ValueError("positions must be finite: found NaN or infinity")
+
+
+def check_particles(pos: Tensor, vel: Tensor, charge: Tensor, batch: Tensor) -> None:
+    """Raise unless ``pos`` (N, 3), ``vel`` (N, 3), ``charge`` (N, 1) and ``batch`` (N,) describe particles.
+
+    Raises:
+        ValueError: No particles, shapes that do not fit, an unsorted ``batch``, or values not finite.
+    """
+    if pos.ndim != 2 or pos.shape[1] != 3 or vel.shape != pos.shape:
+        raise ValueError(
+            f"pos and vel must have the same shape (N, 3), got {tuple(pos.shape)} and {tuple(vel.shape)}"
+        )
+    if charge.shape[0] != pos.shape[0] or batch.shape != pos.shape[:1]:
+        raise ValueError(
+            f"charge and batch need one entry for each of {pos.shape[0]} particles, "
+            f"got {charge.shape[0]} and {tuple(batch.shape)}"
+        )
+    if pos.shape[0] == 0:
+        raise ValueError("there are no particles")
+    if bool((batch[1:] < batch[:-1]).any()) or int(batch[0]) < 0:
+        raise ValueError("batch must be sorted and start at 0 or above: sort the particles by system first")
+    for name, value in (("positions", pos), ("velocities", vel), ("charges", charge)):
+        if not bool(torch.isfinite(value).all()):
+            raise ValueError(f"{name} must be finite: found NaN or infinity")
