@@ -57,9 +57,10 @@ def test_predicting_imports_what_it_needs_alone():
 from equizoo.models.schnet import SchNet, SchNetConfig
 from equizoo.pipelines import report
 from equizoo.pipelines.properties import MoleculePropertyPipeline
-from equizoo.hub.config import CheckpointConfig, Domain, Target
+from equizoo.hub.config import CheckpointConfig, Target
+from equizoo.hub.domain import MoleculeDomain
 model = SchNet(SchNetConfig(hidden=8, interactions=1, gaussians=4))
-target, domain = Target("gap", "eV", "HOMO-LUMO gap"), Domain(("H", "C", "O"), 9)
+target, domain = Target("gap", "eV", "HOMO-LUMO gap"), MoleculeDomain(("H", "C", "O"), 9)
 model.card = CheckpointConfig(1, "a", "schnet", "t", "qm9", "none", {}, (target,), domain, {})
 answer, = MoleculePropertyPipeline(model)(["CCO"])
 assert answer["ok"], answer

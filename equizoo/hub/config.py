@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from equizoo._nearest import did_you_mean
-from equizoo.hub.domain import MoleculeDomain, parse_domain
+from equizoo.hub.domain import parse_domain
 from equizoo.hub.errors import CheckpointNotFound, ConfigError, NewerSchema, UnknownVariant
 from equizoo.hub.strict import parse, read_json
 
 SCHEMA_VERSION = 1
 VARIANTS = ("equivariant", "partial")
 GEOMETRIES = ("given", "mmff", "xtb")
-Domain = MoleculeDomain
 
 #: ``MIGRATIONS[n]`` turns a config of schema version n into one of version n + 1.
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}

@@ -260,7 +260,8 @@ class MoleculeSEGNN(nn.Module):
         unknown = sorted(set(z[~kind.any(1)].tolist()))
         if unknown:
             raise ValueError(
-                f"this network knows the elements {list(self.config.elements)} (atomic numbers), got {unknown}"
+                f"this network knows the elements {list(self.config.elements)} (atomic numbers), "
+                f"got molecules with {unknown}"
             )
         if bool((distance == 0).any()):
             raise ValueError("two atoms of a molecule are in one place: their direction is not defined")

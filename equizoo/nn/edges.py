@@ -37,7 +37,8 @@ class Edges:
         """Return the ``(N, ...)`` mean; 0 where there is no incoming edge."""
         if self.degree is not None:
             return self.sum(messages) / max(self.degree, 1)
-        count = messages.new_zeros(self.nodes).index_add(0, self.receivers, messages.new_ones(messages.shape[0]))
+        ones = messages.new_ones(messages.shape[0])
+        count = messages.new_zeros(self.nodes).index_add(0, self.receivers, ones)
         return self.sum(messages) / count.clamp(min=1).reshape(-1, *[1] * (messages.ndim - 1))
 
 

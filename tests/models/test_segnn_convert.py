@@ -16,9 +16,7 @@ IRREPS = "3x0e+2x1o"
 
 def released_branch(copies):
     """Three layers with GELU between features in e3nn's layout."""
-    return nn.Sequential(
-        nn.Linear(9 * copies, 18), nn.GELU(), nn.Linear(18, 9), nn.GELU(), nn.Linear(9, 9)
-    )
+    return nn.Sequential(nn.Linear(9 * copies, 18), nn.GELU(), nn.Linear(18, 9), nn.GELU(), nn.Linear(9, 9))
 
 
 @pytest.mark.parametrize("copies", [1, 2])

@@ -28,7 +28,7 @@ def double():
 
 def reference(layer, kinds, x, a):
     """e3nn's product without its division by √fan-in, plus the bias on scalars."""
-    kinds_in, kinds_attribute, kinds_out = kinds
+    kinds_out = kinds[2]
     product = o3.FullyConnectedTensorProduct(*kinds, internal_weights=False, shared_weights=True)
     y = product(x, a, layer.weight)
     bias, start = layer.bias, 0

@@ -83,7 +83,7 @@ def test_seeds_of_one_experiment_stand_together(run, tmp_path):
     assert [entry["seed"] for entry in results["seeds"]] == [config.seed, 7]
     assert results["seeds"][0]["errors"]["partial"] == results["variants"]["partial"]["errors"]
     assert results["seeds"][1]["errors"] != results["seeds"][0]["errors"]
-    with pytest.raises(ConfigError, match="differs in optimiser.lr"):
+    with pytest.raises(ConfigError, match=r"differs in optimiser\.lr"):
         publish(run, tmp_path / "bad", others=[tmp_path / "rate"], **options)
     with pytest.raises(ConfigError, match="not even its seed"):
         publish(run, tmp_path / "bad", others=[run], **options)
