@@ -53,8 +53,8 @@ class InstanceNorm(nn.Module):
         Returns:
             ``(N, dim)`` features.
         """
-        graphs = len(x)  # at most one graph a node; counting them would wait for a GPU, and stop an export
-        count = x.new_zeros(graphs).index_add(0, batch, x.new_ones(len(x))).clamp(min=1)
+        graphs = x.shape[0]  # at most one a node; counting them would stop an export
+        count = x.new_zeros(graphs).index_add(0, batch, x.new_ones(graphs)).clamp(min=1)
 
         def mean(values: Tensor) -> Tensor:
             total = values.new_zeros(graphs, values.shape[1]).index_add(0, batch, values)
