@@ -83,8 +83,13 @@ class NBody(Dataset):
         ]
 
     def setting(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
-        """Say how the input is centred."""
-        return [_CENTRES[config.config["centre"]]] if "centre" in config.config else []
+        """Say how the input is centred, what else a pair is told, and which loss was minimised."""
+        parts = [_CENTRES[config.config["centre"]]] if "centre" in config.config else []
+        if config.config.get("invariants") == "coulomb":
+            parts.append("the Coulomb potential and force of each pair among the inputs of its message")
+        if results["data"].get("loss") == "huber":
+            parts.append("a Huber loss")
+        return parts
 
     def unlike(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
         """Say which symmetries of the model are not those of its world."""
