@@ -9,6 +9,7 @@ updates of a layer.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from equizoo.nn.coupling import CouplingTable
 from equizoo.nn.edges import Edges
 from equizoo.nn.gate import Gate
 from equizoo.nn.instance_norm import InstanceNorm
-from equizoo.nn.steerable import block_shapes, join_blocks, split_blocks
+from equizoo.nn.steerable import block_shapes
 from equizoo.nn.tensor_product import TensorProduct
 from equizoo.relaxation.layer import Relaxation
 from equizoo.relaxation.spectral import spectral_normalise
@@ -60,17 +61,20 @@ class GatedProduct(TensorProduct):
     """Tensor product followed by a gate.
 
     Args:
-        irreps_in: Irreps of the input, an entry a block.
+        irreps_in: Irreps of the input, an entry a block; a list for several inputs.
         irreps_out: Irreps of the output: scalars first, then one block a degree.
         table: Coupling of the attributes.
+        sources: As in :class:`equizoo.nn.tensor_product.TensorProduct`.
     """
 
-    def __init__(self, irreps_in: Any, irreps_out: str, table: CouplingTable) -> None:
+    def __init__(
+        self, irreps_in: Any, irreps_out: str, table: CouplingTable, sources: Sequence[int] | None = None
+    ) -> None:
         (_, scalars), *rest = block_shapes(irreps_out)
         gated = [channels for _, channels in rest]
         _, *others = irreps_out.split("+")
-        super().__init__(irreps_in, "+".join([f"{scalars + sum(gated)}x0e", *others]), table)
-        self.gate = Gate(scalars, gated)
+        super().__init__(irreps_in, "+".join([f"{scalars + sum(gated)}x0e", *others]), table, sources)
+        self.gate = Gate(scalars, gated, [size // 2 for size, _ in rest])
         self.relaxation: Relaxation | None = None
 
 
@@ -90,11 +94,10 @@ class SteerableLayer(nn.Module):
     def __init__(self, irreps: str, extra: int, table: CouplingTable, norm: bool = False) -> None:
         super().__init__()
         self.irreps = irreps
-        self.shapes = block_shapes(irreps)
-        scalars = f"+{extra}x0e" if extra else ""
-        self.message_1 = GatedProduct(f"{irreps}+{irreps}{scalars}", irreps, table)
+        inputs = [irreps, irreps, *([f"{extra}x0e"] if extra else [])]
+        self.message_1 = GatedProduct(inputs, irreps, table, (0, 0, 1)[: len(inputs)])
         self.message_2 = GatedProduct(irreps, irreps, table)
-        self.update_1 = GatedProduct(f"{irreps}+{irreps}", irreps, table)
+        self.update_1 = GatedProduct([irreps, irreps], irreps, table)
         self.update_2 = TensorProduct(irreps, irreps, table)
         self.update_2.relaxation = None
         self.norm = InstanceNorm(irreps) if norm else None
@@ -122,28 +125,18 @@ class SteerableLayer(nn.Module):
         Returns:
             ``(N, dim)`` features.
         """
-        blocks = [block.contiguous() for block in split_blocks(x, self.shapes)]
-        own, other = [graph.receivers] * len(blocks), [graph.senders] * len(blocks)
-        invariants = [] if extra is None else [extra.unsqueeze(1)]
-        messages = self.message_1(
-            [*blocks, *blocks, *invariants], edges, [*own, *other, *[None] * len(invariants)]
-        )
-        received = [graph.sum(message) for message in self.message_2(messages, edges)]
-        update = self._relaxed(
-            self.update_1,
-            self.update_1([*blocks, *received], nodes),
-            lambda: torch.cat([x, join_blocks(received)], -1),
-        )
-        y = x + join_blocks(
-            self._relaxed(self.update_2, self.update_2(update, nodes), lambda: join_blocks(update))
-        )
-        return y if self.norm is None else self.norm(y, batch)
-
-    def _relaxed(self, layer: nn.Module, blocks: list[Tensor], inputs: Any) -> list[Tensor]:
-        if layer.relaxation is None:
-            return blocks
-        y = layer.relaxation(join_blocks(blocks), inputs())
-        return [block.contiguous() for block in split_blocks(y, self.shapes)]
+        inputs, rows = ([x], [graph.receivers, graph.senders])
+        if extra is not None:
+            inputs, rows = [x, extra], [*rows, None]
+        messages = self.message_1(inputs, edges, rows)
+        received = graph.sum(self.message_2([messages], edges))
+        update = self.update_1([x, received], nodes)
+        if self.update_1.relaxation is not None:
+            update = self.update_1.relaxation(update, torch.cat([x, received], -1))
+        y = self.update_2([update], nodes)
+        if self.update_2.relaxation is not None:
+            y = self.update_2.relaxation(y, update)
+        return x + y if self.norm is None else self.norm(x + y, batch)
 
 
 def make_branch(kind: str, dim_in: int, dim_out: int) -> nn.Module:

@@ -20,7 +20,7 @@ from equizoo.nn.harmonics import spherical_harmonics
 from equizoo.nn.pairs import Pairs, pairs_within
 from equizoo.nn.radial import GaussianBasis, cosine_envelope
 from equizoo.nn.readout import AGGREGATIONS, PropertyReadout, sum_nodes
-from equizoo.nn.steerable import block_shapes, join_blocks, split_blocks
+from equizoo.nn.steerable import block_shapes
 from equizoo.nn.tensor_product import TensorProduct
 from equizoo.symmetry.features import Labels, Points, Scalars
 
@@ -166,8 +166,7 @@ class MoleculeSEGNN(nn.Module):
         super().__init__()
         self.config = config = config or MoleculeSEGNNConfig()
         self.irreps = irreps = balanced_irreps(config.hidden, config.lmax_hidden, config.lmax_attributes)
-        self.shapes = block_shapes(irreps)
-        width, targets = sum(channels for _, channels in self.shapes), len(config.aggregations)
+        width, targets = sum(channels for _, channels in block_shapes(irreps)), len(config.aggregations)
         degrees = range(config.lmax_attributes + 1)
         attributes = "+".join(f"1x{degree}{'eo'[degree % 2]}" for degree in degrees)
         self.coupling = table = CouplingTable(attributes, config.lmax_hidden)
@@ -240,11 +239,10 @@ class MoleculeSEGNN(nn.Module):
         node_attributes = graph.mean(edge_attributes)
         node_attributes = torch.cat([torch.ones_like(pos[:, :1]), node_attributes[:, 1:]], dim=-1)
         nodes, edges = self.coupling(node_attributes), self.coupling(edge_attributes)
-        x = join_blocks(self.embedding([kind.to(pos.dtype).unsqueeze(1)], nodes))
+        x = self.embedding([kind.to(pos.dtype)], nodes)
         for layer in self.layers:
             x = layer(x, nodes, edges, extra, graph, batch)
-        blocks = [block.contiguous() for block in split_blocks(x, self.shapes)]
-        h = self.readout_2(self.readout_1(blocks, nodes), nodes)[0].squeeze(1)
+        h = self.readout_2([self.readout_1([x], nodes)], nodes)
         return self.readout(h, z, pos, batch, count)
 
     def _edges(self, pairs: Pairs, nodes: int) -> tuple[Edges, Tensor]:

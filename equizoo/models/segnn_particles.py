@@ -17,7 +17,6 @@ from equizoo.nn.coupling import CouplingTable
 from equizoo.nn.edges import complete_edges
 from equizoo.nn.harmonics import spherical_harmonics
 from equizoo.nn.pairs import node_counts
-from equizoo.nn.steerable import block_shapes, join_blocks, split_blocks
 from equizoo.nn.tensor_product import TensorProduct
 from equizoo.symmetry.features import Labels, Points, Vectors
 
@@ -149,7 +148,7 @@ class ParticleSEGNN(nn.Module):
         extra = self._invariants(distance, product)
         for layer in self.layers:
             x = layer(x, nodes, edges, extra, graph, batch)
-        return pos + self._read(x, nodes)
+        return pos + self.readout_2([self.readout_1([x], nodes)], nodes)
 
     def _invariants(self, distance: Tensor, product: Tensor) -> Tensor:
         if self.config.invariants == "distance":
@@ -164,10 +163,6 @@ class ParticleSEGNN(nn.Module):
             pos = pos - (total / counts.unsqueeze(1)).index_select(0, batch)
         elif self.config.centre == "node":
             pos = pos - pos.mean(1, keepdim=True)
-        vectors = torch.stack([pos, vel], dim=-1)
-        speed = torch.linalg.vector_norm(vel, dim=-1)[:, None, None]
-        return join_blocks(self.embedding([vectors, speed], nodes))
-
-    def _read(self, x: Tensor, nodes: Tensor) -> Tensor:
-        blocks = [block.contiguous() for block in split_blocks(x, block_shapes(self.irreps))]
-        return self.readout_2(self.readout_1(blocks, nodes), nodes)[0].squeeze(-1)
+        vectors = torch.stack([pos, vel], dim=-1).flatten(1)
+        speed = torch.linalg.vector_norm(vel, dim=-1, keepdim=True)
+        return self.embedding([torch.cat([vectors, speed], dim=-1)], nodes)

@@ -1,87 +1,76 @@
 """Compiled kernels of the gathered contraction (CPU).
 
-A row of ``terms`` is (source block, m1, first channel, target block, m3, first channel, channels, column):
-``out[target][e, m3, :] += a[e, column] · x[source][row[source][e], m1, :]``. Blocks come as tuples of a fixed
-length, padded with empty arrays, so that one compilation serves every layer. Rows are taken in pieces that
-stay in the cache while all terms pass over them.
+All arrays are flat. A row of ``terms`` (columns below) adds ``a[e, column]`` times a run of channels of one
+input to a run of channels of the output, for every output row e; a place is ``rows·before + first + n·row``
+for row n of a tensor of ``rows`` rows. Rows are taken in pieces that stay in the cache while all terms pass
+over them. Places are unsigned: a signed index may count from the end, and that test keeps loops from vector
+instructions.
 """
 
 from __future__ import annotations
 
 import numba
+from numba import uint64
 
 PIECE = 64
-
-
-@numba.njit(inline="always")
-def _add_scaled(y, scale, x):
-    for c in range(y.shape[0]):
-        y[c] += scale * x[c]
-
-
-@numba.njit(inline="always")
-def _dot(x, y):
-    total = x.dtype.type(0)
-    for c in range(y.shape[0]):
-        total += x[c] * y[c]
-    return total
+# tensor and row map of the input; its place; the place in the output; channels; coefficient; whether the term
+# is the first into its place
+TENSOR, USE, X_BEFORE, X_FIRST, X_ROW, Y_BEFORE, Y_FIRST, Y_ROW, CHANNELS, COLUMN, FRESH = range(11)
 
 
 @numba.njit(fastmath=True, cache=True)
-def _forward(term, x, row, a, y, start, stop):
-    _, m1, first, _, m3, to, channels, column = term
+def _set(x, x_at, x_row, rows, a, column, y, y_at, y_row, channels, start, stop):
     for e in range(start, stop):
-        _add_scaled(y[e, m3][to : to + channels], a[e, column], x[row[e], m1][first : first + channels])
+        scale, source, target = a[e, column], x_at + uint64(rows[e]) * x_row, y_at + e * y_row
+        for c in range(channels):
+            y[target + c] = scale * x[source + c]
 
 
 @numba.njit(fastmath=True, cache=True)
-def _backward(term, x, row, a, y, start, stop):
-    _, m1, first, _, m3, to, channels, column = term
+def _add(x, x_at, x_row, rows, a, column, y, y_at, y_row, channels, start, stop):
     for e in range(start, stop):
-        _add_scaled(x[row[e], m1][first : first + channels], a[e, column], y[e, m3][to : to + channels])
+        scale, source, target = a[e, column], x_at + uint64(rows[e]) * x_row, y_at + e * y_row
+        for c in range(channels):
+            y[target + c] += scale * x[source + c]
 
 
 @numba.njit(fastmath=True, cache=True)
-def _coefficient(term, x, row, a, y, start, stop):
-    _, m1, first, _, m3, to, channels, column = term
+def _add_back(x, x_at, x_row, rows, a, column, y, y_at, y_row, channels, start, stop):
     for e in range(start, stop):
-        a[e, column] += _dot(x[row[e], m1][first : first + channels], y[e, m3][to : to + channels])
+        scale, source, target = a[e, column], x_at + uint64(rows[e]) * x_row, y_at + e * y_row
+        for c in range(channels):
+            x[source + c] += scale * y[target + c]
 
 
-@numba.njit(inline="always")
-def _term(terms, t):
-    return (
-        terms[t, 0], terms[t, 1], terms[t, 2], terms[t, 3], terms[t, 4], terms[t, 5], terms[t, 6], terms[t, 7]
-    )  # fmt: skip
-
-
-@numba.njit(fastmath=True, cache=True)
-def contract(xs, rows, a, terms, outs):
-    """Fill the outputs with the sum of the terms."""
-    for start in range(0, a.shape[0], PIECE):
-        stop = min(start + PIECE, a.shape[0])
-        for o in range(len(outs)):
-            outs[o][start:stop] = 0
+@numba.njit(cache=True)
+def contract(xs, counts, rows, a, terms, y):
+    """Sum the terms into the output ``y``; ``counts`` are the rows of each input."""
+    count = uint64(a.shape[0])
+    for start in range(uint64(0), count, uint64(PIECE)):
+        stop = min(start + uint64(PIECE), count)
         for t in range(terms.shape[0]):
-            s, o = terms[t, 0], terms[t, 3]
-            _forward(_term(terms, t), xs[s], rows[s], a, outs[o], start, stop)
+            term = terms[t]
+            tensor = term[TENSOR]
+            x_at = uint64(counts[tensor]) * term[X_BEFORE] + term[X_FIRST]
+            y_at = count * term[Y_BEFORE] + term[Y_FIRST]
+            if term[FRESH]:
+                _set(xs[tensor], x_at, term[X_ROW], rows[term[USE]], a, term[COLUMN],
+                     y, y_at, term[Y_ROW], term[CHANNELS], start, stop)  # fmt: skip
+            else:
+                _add(xs[tensor], x_at, term[X_ROW], rows[term[USE]], a, term[COLUMN],
+                     y, y_at, term[Y_ROW], term[CHANNELS], start, stop)  # fmt: skip
 
 
-@numba.njit(fastmath=True, cache=True)
-def contract_backward(grads, rows, a, terms, grad_xs):
-    """Add the gradient of the outputs to that of the inputs."""
-    for start in range(0, a.shape[0], PIECE):
-        stop = min(start + PIECE, a.shape[0])
+@numba.njit(cache=True)
+def contract_backward(grad_y, counts, rows, a, terms, grad_xs):
+    """Add the gradient of the output to those of the inputs."""
+    count = uint64(a.shape[0])
+    for start in range(uint64(0), count, uint64(PIECE)):
+        stop = min(start + uint64(PIECE), count)
         for t in range(terms.shape[0]):
-            s, o = terms[t, 0], terms[t, 3]
-            _backward(_term(terms, t), grad_xs[s], rows[s], a, grads[o], start, stop)
-
-
-@numba.njit(fastmath=True, cache=True)
-def coefficient_backward(grads, rows, xs, terms, grad_a):
-    """Add the gradient of the outputs to that of the coefficients."""
-    for start in range(0, grad_a.shape[0], PIECE):
-        stop = min(start + PIECE, grad_a.shape[0])
-        for t in range(terms.shape[0]):
-            s, o = terms[t, 0], terms[t, 3]
-            _coefficient(_term(terms, t), xs[s], rows[s], grad_a, grads[o], start, stop)
+            term = terms[t]
+            tensor = term[TENSOR]
+            x_at = uint64(counts[tensor]) * term[X_BEFORE] + term[X_FIRST]
+            y_at = count * term[Y_BEFORE] + term[Y_FIRST]
+            _add_back(grad_xs[tensor], x_at, term[X_ROW], rows[term[USE]], a, term[COLUMN],
+                      grad_y, y_at, term[Y_ROW], term[CHANNELS], start, stop)  # fmt: skip

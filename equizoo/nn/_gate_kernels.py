@@ -1,66 +1,49 @@
-"""Compiled kernels of the gate (CPU). ``sigma`` is the sigmoid of all scalars, computed by torch."""
+"""Compiled kernels of the gate (CPU). ``sigma`` is the sigmoid of all scalars, computed by torch.
+
+``y`` is flat, block after block; ``out`` has one row a node or edge. A row of ``blocks`` (those that are
+scaled) is (values of a row before it in ``y``, 2l+1, channels, first column in ``out``, first gate). Places
+are unsigned, as in :mod:`equizoo.nn._contraction_kernels`.
+"""
 
 from __future__ import annotations
 
 import numba
-
-
-@numba.njit(inline="always")
-def _activate(out, x, sigma, constant):
-    for c in range(out.shape[0]):
-        out[c] = constant * x[c] * sigma[c]
-
-
-@numba.njit(inline="always")
-def _activate_backward(out, grad, x, sigma, constant):
-    for c in range(out.shape[0]):
-        out[c] = constant * grad[c] * sigma[c] * (1 + x[c] * (1 - sigma[c]))
-
-
-@numba.njit(inline="always")
-def _add_product(out, x, y):
-    for c in range(out.shape[0]):
-        out[c] += x[c] * y[c]
-
-
-@numba.njit(inline="always")
-def _times_slope(out, sigma, constant):
-    for c in range(out.shape[0]):
-        out[c] *= constant * sigma[c] * (1 - sigma[c])
+from numba import uint64
 
 
 @numba.njit(fastmath=True, cache=True)
-def gate(scalars, sigma, ys, silu, sigmoid, out, outs):
+def gate(y, sigma, scalars, blocks, silu, sigmoid, out):
     """Activate scalars and scale the other blocks."""
-    plain = out.shape[1]
-    for n in range(out.shape[0]):
-        _activate(out[n], scalars[n], sigma[n], silu)
-    first = plain
-    for k in range(len(ys)):
-        y, z = ys[k], outs[k]
-        width = y.shape[2]
-        for n in range(y.shape[0]):
-            gates = sigma[n][first : first + width]
-            for m in range(y.shape[1]):
-                _activate(z[n, m], y[n, m], gates, sigmoid)
-        first += width
+    rows, width, plain = uint64(sigma.shape[0]), uint64(sigma.shape[1]), uint64(scalars)
+    for n in range(rows):
+        for c in range(plain):
+            out[n, c] = silu * y[n * width + c] * sigma[n, c]
+        for k in range(blocks.shape[0]):
+            before, size, channels, first, gates = blocks[k]
+            for m in range(size):
+                start, to = rows * before + (n * size + m) * channels, first + m * channels
+                for c in range(channels):
+                    out[n, to + c] = sigmoid * y[start + c] * sigma[n, gates + c]
 
 
 @numba.njit(fastmath=True, cache=True)
-def gate_backward(grad, grads, scalars, sigma, ys, silu, sigmoid, grad_scalars, grad_ys):
-    """Return the gradients by filling ``grad_scalars`` (zeroed) and ``grad_ys``."""
-    plain = grad.shape[1]
-    for n in range(grad.shape[0]):
-        _activate_backward(grad_scalars[n][:plain], grad[n], scalars[n], sigma[n], silu)
-    first = plain
-    for k in range(len(ys)):
-        y, z, w = ys[k], grads[k], grad_ys[k]
-        width = y.shape[2]
-        for n in range(y.shape[0]):
-            gates = sigma[n][first : first + width]
-            slope = grad_scalars[n][first : first + width]
-            for m in range(y.shape[1]):
-                _activate(w[n, m], z[n, m], gates, sigmoid)
-                _add_product(slope, z[n, m], y[n, m])
-            _times_slope(slope, gates, sigmoid)
-        first += width
+def gate_backward(grad, y, sigma, scalars, blocks, silu, sigmoid, grad_y):
+    """Fill ``grad_y`` with the gradient of the blocks."""
+    rows, width, plain = uint64(sigma.shape[0]), uint64(sigma.shape[1]), uint64(scalars)
+    one = y.dtype.type(1)  # a Python 1 would make float64 of float32
+    for n in range(rows):
+        for c in range(plain):
+            s = sigma[n, c]
+            grad_y[n * width + c] = silu * grad[n, c] * s * (one + y[n * width + c] * (one - s))
+        for c in range(plain, width):
+            grad_y[n * width + c] = 0
+        for k in range(blocks.shape[0]):
+            before, size, channels, first, gates = blocks[k]
+            slope = n * width + gates
+            for m in range(size):
+                start, to = rows * before + (n * size + m) * channels, first + m * channels
+                for c in range(channels):
+                    s = sigma[n, gates + c]
+                    scaled = sigmoid * grad[n, to + c] * s
+                    grad_y[start + c] = scaled
+                    grad_y[slope + c] += scaled * y[start + c] * (one - s)

@@ -12,26 +12,23 @@ import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from equizoo.nn.gate import SIGMOID, SILU, Gate
+from equizoo.nn.flat_blocks import INPUTS, Rows, columns, contract, contract_backward, matrix, scratch
+from equizoo.nn.gate import Gate
 from equizoo.nn.product_plan import ProductPlan
 
-SOURCES, TARGETS = 12, 6
-"""Largest numbers of input and output blocks: kernels take tuples of a fixed length."""
-Rows = Sequence[Tensor | None]
+Matrices = tuple[Sequence[Tensor], Sequence[Tensor]]
 
 
-def can_fuse(a: Tensor, blocks: Sequence[Tensor], targets: int) -> bool:
+def can_fuse(a: Tensor, tensors: Sequence[Tensor], inputs: int) -> bool:
     """Say whether the kernels apply: floats on a CPU, numba at hand, no tracing, no gradient of ``a``."""
     return (
         a.device.type == "cpu"
         and a.dtype in (torch.float32, torch.float64)
-        and all(x.dtype == a.dtype for x in blocks)
-        and len(blocks) <= SOURCES
-        and targets <= TARGETS
+        and all(x.dtype == a.dtype for x in tensors)
+        and inputs <= INPUTS
         and not (a.requires_grad and torch.is_grad_enabled())
         and not torch.compiler.is_compiling()
         and not torch._C._functorch.maybe_current_level()
@@ -45,164 +42,129 @@ def _has_numba() -> bool:
 
 
 class FusedProduct(torch.autograd.Function):
-    """``gate(plan(x) + bias)``; see :func:`forward` for the arguments."""
+    """``gate(plan(x) + bias)``; see :func:`product` for the arguments."""
 
     @staticmethod
     def forward(
         ctx: Any, plan: ProductPlan, gate: Gate | None, rows: Rows, a: Tensor, weight: Tensor,
-        bias: Tensor | None, *blocks: Tensor,
-    ) -> tuple[Tensor, ...]:  # fmt: skip
+        bias: Tensor | None, *tensors: Tensor,
+    ) -> Tensor:  # fmt: skip
         """Run :func:`product` and keep what the gradient needs."""
-        packed = weight[plan.order]
-        blocks = tuple(x.contiguous() for x in blocks)
-        index = row_index(rows, a.shape[0])
-        outs, mixed, before, sigma = product(plan, gate, index, a, packed, bias, blocks)
-        ctx.plan, ctx.gate, ctx.index, ctx.counts = plan, gate, index, (len(blocks), len(mixed))
-        ctx.save_for_backward(a, packed, sigma, *blocks, *mixed, *before)
-        return tuple(outs)
+        packed = weight.index_select(0, plan.order)
+        tensors = tuple([x.contiguous() for x in tensors])
+        y = a.new_empty(a.shape[0] * plan.dim)
+        out, sigma = product(plan, gate, rows, a, plan.matrices(packed), bias, tensors, y)
+        ctx.plan, ctx.gate, ctx.rows = plan, gate, rows
+        ctx.save_for_backward(a, packed, y, sigma, *tensors)
+        return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
-        """Return the gradients of weight, bias and blocks."""
-        from equizoo.nn._contraction_kernels import contract_backward
-
-        plan, (n_in, n_mixed) = ctx.plan, ctx.counts
-        a, packed, sigma, *rest = ctx.saved_tensors
-        blocks, mixed, before = rest[:n_in], rest[n_in : n_in + n_mixed], rest[n_in + n_mixed :]
-        outer = [g.contiguous() for g in grads]
-        if ctx.gate is not None:
-            outer = _gate_backward(outer, before, sigma)
-        grad_packed = torch.empty_like(packed)
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+        """Return the gradients of weight, bias and features."""
+        plan = ctx.plan
+        a, packed, y, sigma, *tensors = ctx.saved_tensors
+        grad_y, grad_packed = scratch("gradient", y, y.shape[0]), torch.empty_like(packed)
+        if ctx.gate is None:
+            _to_blocks(plan, grad, grad_y)
+        else:
+            ctx.gate.fused_backward(grad.contiguous(), y, sigma, grad_y)
+        grad_bias = matrix(grad_y, plan.scalars, a.shape[0]).sum(0) if ctx.needs_input_grad[5] else None
         (wide, tall), (grad_wide, grad_tall) = plan.matrices(packed), plan.matrices(grad_packed)
-        grad_blocks = [torch.zeros_like(x) for x in blocks]
-        coefficients = a.numpy()
-        if plan.late is not None:
-            inner = []
-            for g, z, w, grad_w in zip(outer, mixed, tall, grad_tall, strict=True):
-                if w is None:
-                    inner.append(torch.zeros_like(z))
-                    continue
-                torch.mm(z.flatten(0, 1).t(), g.flatten(0, 1), out=grad_w)
-                inner.append((g.flatten(0, 1) @ w.t()).view_as(z))
-            contract_backward(
-                _arrays(inner, TARGETS),
-                ctx.index,
-                coefficients,
-                plan.late.table,
-                _arrays(grad_blocks, SOURCES),
-            )
-        if plan.early is not None:
-            products = [
-                x.new_zeros(x.shape[0], x.shape[1], 0 if w is None else w.shape[1])
-                for x, w in zip(blocks, wide, strict=True)
-            ]
-            contract_backward(
-                _arrays(outer, TARGETS), ctx.index, coefficients, plan.early.table, _arrays(products, SOURCES)
-            )
-            for x, g, w, grad_w, grad_x in zip(blocks, products, wide, grad_wide, grad_blocks, strict=True):
-                if w is not None:
-                    torch.mm(x.flatten(0, 1).t(), g.flatten(0, 1), out=grad_w)
-                    grad_x.flatten(0, 1).addmm_(g.flatten(0, 1), w.t())
-        grad_bias = outer[0].squeeze(1).sum(0) if ctx.needs_input_grad[5] else None
-        return None, None, None, None, grad_packed[plan.inverse], grad_bias, *grad_blocks
+        grads = [torch.zeros_like(x) for x in tensors]
+        if plan.mixed:
+            _late_backward(plan, ctx.rows, a, tall, tensors, grad_y, grad_tall, grads)
+        if plan.products:
+            _early_backward(plan, ctx.rows, a, wide, tensors, grad_y, grad_wide, grads)
+        return None, None, None, None, grad_packed.index_select(0, plan.inverse), grad_bias, *grads
 
 
 def product(
-    plan: ProductPlan, gate: Gate | None, index: tuple[Any, ...], a: Tensor, packed: Tensor,
-    bias: Tensor | None, blocks: Sequence[Tensor],
-) -> tuple[list[Tensor], list[Tensor], list[Tensor], Tensor]:  # fmt: skip
+    plan: ProductPlan, gate: Gate | None, rows: Rows, a: Tensor, weights: Matrices, bias: Tensor | None,
+    tensors: Sequence[Tensor], y: Tensor,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Run the product.
 
     Args:
         plan: The order of the work.
         gate: What follows, or None.
-        index: Row of each block that an output row reads.
+        rows: Row of its tensor that an output row reads, for each input.
         a: ``(E, width)`` coefficients.
-        packed: Weights in the order of the plan.
+        weights: Matrices, as the plan cuts them.
         bias: Bias of the first output block, or None.
-        blocks: Contiguous input blocks.
+        tensors: Contiguous ``(N, dim)`` features.
+        y: Flat memory for the blocks before the gate.
 
     Returns:
-        The output blocks, and for the gradient: the mixed inputs of late paths, the outputs before the gate,
-        and the sigmoid of its scalars.
+        The features ``(E, dim)``, and the sigmoid of the scalars before the gate (empty without one).
     """
-    from equizoo.nn._contraction_kernels import contract
-
-    wide, tall = plan.matrices(packed)
-    coefficients, rows = a.detach().numpy(), a.shape[0]
-    outs = [a.new_empty(rows, *shape) for shape in plan.shapes_out]
-    mixed: list[Tensor] = []
-    if plan.early is not None:
-        products = [
-            x if w is None else (x.flatten(0, 1) @ w).view(*x.shape[:2], w.shape[1])
-            for x, w in zip(blocks, wide, strict=True)
-        ]
-        contract(_arrays(products, SOURCES), index, coefficients, plan.early.table, _arrays(outs, TARGETS))
-    if plan.late is not None:
-        mixed = [a.new_empty(rows, *shape) for shape in plan.late.shapes]
-        contract(_arrays(blocks, SOURCES), index, coefficients, plan.late.table, _arrays(mixed, TARGETS))
-        for y, z, w in zip(outs, mixed, tall, strict=True):
-            if w is not None and plan.early is not None:
-                y.flatten(0, 1).addmm_(z.flatten(0, 1), w)
-            elif w is not None:
-                torch.mm(z.flatten(0, 1), w, out=y.flatten(0, 1))
+    (wide, tall), count = weights, a.shape[0]
+    if plan.mixed:
+        mixed = _mix(plan, rows, a, tensors)
+        for slot, out, w in zip(plan.mixed, plan.outs, tall, strict=True):
+            torch.mm(matrix(mixed, slot, count), w, out=matrix(y, out, count))
+    if plan.products:
+        products = _memory(plan, tensors)
+        for slot, out, w in zip(plan.blocks, plan.products, wide, strict=True):
+            x = tensors[slot.tensor]
+            block = columns(x, slot).reshape(-1, slot.channels)
+            torch.mm(block, w, out=matrix(products[slot.tensor], out, x.shape[0]))
+        contract(plan.early, products, [x.shape[0] for x in tensors], rows, a, y)
+    scalars = matrix(y, plan.scalars, count)
     if bias is not None:
-        outs[0] += bias
+        scalars.add_(bias)
     if gate is None:
-        return outs, mixed, [], a.new_empty(0)
-    sigma = torch.sigmoid(outs[0])
-    return _gate_forward(gate, outs, sigma), mixed, outs, sigma
+        return _to_features(plan, y, count), a.new_empty(0)
+    sigma = torch.sigmoid(scalars)
+    return gate.fused(y, sigma), sigma
 
 
-def _gate_forward(gate: Gate, blocks: Sequence[Tensor], sigma: Tensor) -> list[Tensor]:
-    from equizoo.nn._gate_kernels import gate as kernel
-
-    scalars, *ys = blocks
-    outs = [scalars.new_empty(scalars.shape[0], 1, gate.scalars), *(torch.empty_like(y) for y in ys)]
-    first, *others = _arrays(outs, TARGETS)
-    kernel(scalars.numpy()[:, 0], sigma.numpy()[:, 0], _arrays(ys, TARGETS - 1), *_constants(scalars.dtype),
-           first[:, 0], tuple(others))  # fmt: skip
-    return outs
+def _mix(plan: ProductPlan, rows: Rows, a: Tensor, tensors: Sequence[Tensor]) -> Tensor:
+    mixed = scratch("mixed", a, a.shape[0] * plan.mixed_dim)
+    contract(plan.late, tensors, [x.shape[0] for x in tensors], rows, a, mixed)
+    return mixed
 
 
-def _gate_backward(grads: Sequence[Tensor], blocks: Sequence[Tensor], sigma: Tensor) -> list[Tensor]:
-    from equizoo.nn._gate_kernels import gate_backward
-
-    scalars, *ys = blocks
-    found = [torch.zeros_like(scalars), *(torch.empty_like(y) for y in ys)]
-    (grad, *others), (first, *rest) = _arrays(grads, TARGETS), _arrays(found, TARGETS)
-    gate_backward(
-        grad[:, 0], tuple(others), scalars.numpy()[:, 0], sigma.numpy()[:, 0], _arrays(ys, TARGETS - 1),
-        *_constants(scalars.dtype), first[:, 0], tuple(rest),
-    )  # fmt: skip
-    return found
+def _memory(plan: ProductPlan, tensors: Sequence[Tensor]) -> list[Tensor]:
+    pairs = enumerate(zip(tensors, plan.product_dims, strict=True))
+    return [scratch(f"products {k}", x, x.shape[0] * dim) for k, (x, dim) in pairs]
 
 
-def _arrays(tensors: Sequence[Tensor], length: int) -> tuple[Any, ...]:
-    views = tuple(x.detach().numpy() for x in tensors)
-    kind = views[0].dtype if views else np.dtype(np.float32)
-    return views + (_empty(kind),) * (length - len(views))
+def _to_features(plan: ProductPlan, y: Tensor, count: int) -> Tensor:
+    parts = y.split_with_sizes([count * size * channels for size, channels in plan.shapes_out])
+    shapes = [(count, size * channels) for size, channels in plan.shapes_out]
+    return torch.cat([part.view(shape) for part, shape in zip(parts, shapes, strict=True)], 1)
 
 
-def row_index(rows: Rows, count: int) -> tuple[Any, ...]:
-    """Return the row of each block that an output row reads, as the kernels take it."""
-    identity = _identity(count)
-    index = tuple(identity if row is None else row.numpy() for row in rows)
-    return index + (identity,) * (SOURCES - len(index))
+def _to_blocks(plan: ProductPlan, x: Tensor, y: Tensor) -> None:
+    sizes = [size * channels for size, channels in plan.shapes_out]
+    parts = y.split_with_sizes([x.shape[0] * size for size in sizes])
+    for part, column in zip(parts, x.split_with_sizes(sizes, 1), strict=True):
+        part.view_as(column).copy_(column)
 
 
-@functools.cache
-def _empty(kind: np.dtype) -> np.ndarray:
-    return np.empty((0, 0, 0), kind)
+def _late_backward(
+    plan: ProductPlan, rows: Rows, a: Tensor, tall: Sequence[Tensor], tensors: Sequence[Tensor],
+    grad_y: Tensor, grad_tall: Sequence[Tensor], grads: Sequence[Tensor],
+) -> None:  # fmt: skip
+    count = a.shape[0]
+    mixed = _mix(plan, rows, a, tensors)  # cheaper than to keep it
+    grad_mixed = scratch("gradient mixed", a, count * plan.mixed_dim)
+    for slot, out, w, grad_w in zip(plan.mixed, plan.outs, tall, grad_tall, strict=True):
+        g = matrix(grad_y, out, count)
+        torch.mm(matrix(mixed, slot, count).t(), g, out=grad_w)
+        torch.mm(g, w.t(), out=matrix(grad_mixed, slot, count))
+    contract_backward(plan.late, grad_mixed, grads, [x.shape[0] for x in tensors], rows, a)
 
 
-@functools.lru_cache(maxsize=16)
-def _identity(count: int) -> np.ndarray:
-    return np.arange(count)
-
-
-@functools.cache
-def _constants(kind: torch.dtype) -> tuple[Any, Any]:
-    scalar = torch.empty(0, dtype=kind).numpy().dtype.type
-    return scalar(SILU), scalar(SIGMOID)
+def _early_backward(
+    plan: ProductPlan, rows: Rows, a: Tensor, wide: Sequence[Tensor], tensors: Sequence[Tensor],
+    grad_y: Tensor, grad_wide: Sequence[Tensor], grads: Sequence[Tensor],
+) -> None:  # fmt: skip
+    products = [product.zero_() for product in _memory(plan, tensors)]
+    contract_backward(plan.early, grad_y, products, [x.shape[0] for x in tensors], rows, a)
+    for slot, out, w, grad_w in zip(plan.blocks, plan.products, wide, grad_wide, strict=True):
+        x, column = tensors[slot.tensor], columns(grads[slot.tensor], slot)
+        g = matrix(products[slot.tensor], out, x.shape[0])
+        torch.mm(columns(x, slot).reshape(-1, slot.channels).t(), g, out=grad_w)
+        column.add_(torch.mm(g, w.t()).view(column.shape))

@@ -10,7 +10,9 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,16 +26,24 @@ class Gate(nn.Module):
     Args:
         scalars: Number of scalars that pass.
         gated: Channels of each other block.
+        degrees: Degree of each of them.
 
     Example:
-        >>> gate = Gate(2, [3])
+        >>> gate = Gate(2, [3], [1])
         >>> [tuple(y.shape) for y in gate([torch.randn(4, 1, 5), torch.randn(4, 3, 3)])]
         [(4, 1, 2), (4, 3, 3)]
     """
 
-    def __init__(self, scalars: int, gated: Sequence[int]) -> None:
+    def __init__(self, scalars: int, gated: Sequence[int], degrees: Sequence[int]) -> None:
         super().__init__()
         self.scalars, self.gated = scalars, list(gated)
+        before, first, gates, blocks = scalars + sum(gated), scalars, scalars, []
+        for channels, degree in zip(gated, degrees, strict=True):
+            size = 2 * degree + 1
+            blocks.append((before, size, channels, first, gates))
+            before, first, gates = before + size * channels, first + size * channels, gates + channels
+        self.dim = first
+        self._blocks = np.array(blocks, np.uint64).reshape(-1, 5)
 
     def forward(self, blocks: Sequence[Tensor]) -> list[Tensor]:
         """Gate features.
@@ -47,3 +57,30 @@ class Gate(nn.Module):
         scalars, *gates = blocks[0].split([self.scalars, *self.gated], dim=-1)
         scaled = [y * (SIGMOID * torch.sigmoid(gate)) for y, gate in zip(blocks[1:], gates, strict=True)]
         return [SILU * nn.functional.silu(scalars), *scaled]
+
+    def fused(self, y: Tensor, sigma: Tensor) -> Tensor:
+        """Gate with a compiled kernel (CPU).
+
+        Args:
+            y: The blocks, one after the other in flat memory.
+            sigma: ``(N, scalars + Σ gated)`` sigmoid of the first.
+
+        Returns:
+            ``(N, dim)`` features.
+        """
+        from equizoo.nn._gate_kernels import gate
+
+        out = y.new_empty(sigma.shape[0], self.dim)
+        gate(y.numpy(), sigma.numpy(), *self._constants(y.dtype), out.numpy())
+        return out
+
+    def fused_backward(self, grad: Tensor, y: Tensor, sigma: Tensor, grad_y: Tensor) -> None:
+        """Fill the gradient in ``y`` from that of the features ``(N, dim)``, with a compiled kernel."""
+        from equizoo.nn._gate_kernels import gate_backward
+
+        arguments = (y.numpy(), sigma.numpy(), *self._constants(y.dtype))
+        gate_backward(grad.numpy(), *arguments, grad_y.numpy())
+
+    def _constants(self, kind: torch.dtype) -> tuple[Any, ...]:
+        scalar = np.float32 if kind == torch.float32 else np.float64
+        return self.scalars, self._blocks, scalar(SILU), scalar(SIGMOID)

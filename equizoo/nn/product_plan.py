@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from equizoo.nn.contraction import Contraction, Term
+from equizoo.nn.contraction import Contraction, Shapes, Term, slots_by_block, slots_by_row
 from equizoo.nn.coupling import Path
-
-Shapes = Sequence[tuple[int, int]]
+from equizoo.nn.steerable import split_blocks
 
 
 class ProductPlan:
     """Early paths meet their weights before the attributes, late ones after.
 
-    Early paths of one input block share the product ``x @ [W …]``; late paths into one output block share
-    the product ``[A·x …] @ W``. For a path from degree l1 to l3, the first costs 2l1+1 rows and the second
-    2l3+1; with inputs that are gathered from nodes to edges, early products run once a node.
+    Early paths of one block share the product ``x @ [W …]``; late paths into one output block share the
+    product ``[A·x …] @ W``. For a path from degree l1 to l3, the first costs 2l1+1 rows and the second 2l3+1:
+    paths that raise the degree are early. Where inputs are gathered from nodes to edges all are: a node is
+    multiplied once, not once an edge.
 
     Args:
         paths: The couplings.
         where: ``(mul_in, mul_out)`` place of each path's weights in the flat weight vector.
-        shapes_in: ``(2l+1, channels)`` of each input block.
+        inputs: ``(2l+1, channels)`` of the blocks of each input.
         shapes_out: The same of the output.
-        early: Whether a path from 2l1+1 to 2l3+1 components is early.
+        sources: Index of the tensor from which each input is gathered; None: no input is gathered.
 
     Attributes:
+        early, late: Couplings to the attributes, of products and of blocks.
+        blocks, products: Slots of the blocks that are multiplied early, and of their products.
+        product_dims: Number of values of a row of the products of each tensor.
+        mixed, outs: Slots of what is multiplied late, and of the output blocks to which it goes.
+        mixed_dim, dim: Number of values of a row of them and of the output.
+        scalars: Slot of the first output block.
         order: Permutation of the flat weights that packs the matrices one after the other.
         inverse: The inverse permutation.
     """
@@ -36,57 +42,82 @@ class ProductPlan:
         self,
         paths: Sequence[Path],
         where: Sequence[Tensor],
-        shapes_in: Shapes,
+        inputs: Sequence[Shapes],
         shapes_out: Shapes,
-        early: Callable[[int, int], bool],
+        sources: Sequence[int] | None,
     ) -> None:
+        gathered, sources = sources is not None, range(len(inputs)) if sources is None else list(sources)
         self.shapes_out = list(shapes_out)
-        widths, depths = [0] * len(shapes_in), [0] * len(shapes_out)
-        before, after = [], []
-        columns: list[list[Tensor]] = [[] for _ in shapes_in]
-        stacked: list[list[Tensor]] = [[] for _ in shapes_out]
+        self.tensors = [inputs[sources.index(k)] for k in range(max(sources) + 1)]
+        starts = [sum(map(len, self.tensors[:k])) for k in range(len(self.tensors))]
+        blocks = [
+            (use, starts[sources[use]] + b) for use, part in enumerate(inputs) for b in range(len(part))
+        ]
+        sizes = [size for shapes in self.tensors for size, _ in shapes]
+        wide: list[list[Tensor]] = [[] for _ in sizes]
+        tall: list[list[Tensor]] = [[] for _ in shapes_out]
+        early, late = [], []
         for path, index in zip(paths, where, strict=True):
-            s, o = path.source, path.target
-            if early(shapes_in[s][0], shapes_out[o][0]):
-                before.append(Term(s, widths[s], o, 0, shapes_out[o][1], path.columns))
-                columns[s].append(index)
-                widths[s] += shapes_out[o][1]
+            (use, s), o, (mul_in, mul_out) = blocks[path.source], path.target, index.shape
+            if gathered or sizes[s] < shapes_out[o][0]:
+                early.append(Term(s, use, _extent(wide[s], 1), o, 0, mul_out, path.columns))
+                wide[s].append(index)
             else:
-                after.append(Term(s, 0, o, depths[o], shapes_in[s][1], path.columns))
-                stacked[o].append(index)
-                depths[o] += shapes_in[s][1]
-        indices = [torch.cat(parts, 1) if parts else None for parts in columns]
-        indices += [torch.cat(parts, 0) if parts else None for parts in stacked]
-        self._sizes = [None if index is None else tuple(index.shape) for index in indices]
-        self._sources = len(shapes_in)
-        self.order = torch.cat([index.flatten() for index in indices if index is not None])
+                late.append(Term(s, use, 0, o, _extent(tall[o], 0), mul_in, path.columns))
+                tall[o].append(index)
+        self._couple(early, late, [_extent(x, 1) for x in wide], [_extent(x, 0) for x in tall])
+        indices = [torch.cat(x, 1) for x in wide if x] + [torch.cat(x, 0) for x in tall if x]
+        self._shapes = [tuple(index.shape) for index in indices]
+        self._sizes = [index.numel() for index in indices]
+        self.order = torch.cat([index.flatten() for index in indices])
         self.inverse = self.order.argsort()
-        mixed = [(size, depth) for (size, _), depth in zip(shapes_out, depths, strict=True)]
-        self.early = Contraction(before, shapes_out) if before else None
-        self.late = Contraction(after, mixed) if after else None
 
-    def matrices(self, packed: Tensor) -> tuple[list[Tensor | None], list[Tensor | None]]:
-        """Cut packed weights into the matrices of the input blocks and of the output blocks."""
-        found, start = [], 0
-        for size in self._sizes:
-            if size is None:
-                found.append(None)
-                continue
-            found.append(packed[start : start + size[0] * size[1]].view(size))
-            start += size[0] * size[1]
-        return found[: self._sources], found[self._sources :]
+    def _couple(
+        self, early: Sequence[Term], late: Sequence[Term], widths: Sequence[int], depths: Sequence[int]
+    ) -> None:
+        rest = iter(widths)
+        products = [[(size, next(rest)) for size, _ in shapes] for shapes in self.tensors]
+        mixed = [(size, depth) for (size, _), depth in zip(self.shapes_out, depths, strict=True)]
+        at_products = [slot for k, shapes in enumerate(products) for slot in slots_by_block(shapes, k)]
+        at_blocks = [slot for k, shapes in enumerate(self.tensors) for slot in slots_by_row(shapes, k)]
+        at_outs, at_mixed = slots_by_block(self.shapes_out), slots_by_block(mixed)
+        self.early = Contraction(early, at_products, at_outs, [o for o, depth in enumerate(depths) if depth])
+        self.late = Contraction(late, at_blocks, at_mixed)
+        self._used = [s for s, width in enumerate(widths) if width]
+        self._filled = [o for o, depth in enumerate(depths) if depth]
+        self.blocks, self.products = ([slots[s] for s in self._used] for slots in (at_blocks, at_products))
+        self.mixed, self.outs = ([slots[o] for o in self._filled] for slots in (at_mixed, at_outs))
+        self.product_dims = [sum(size * c for size, c in shapes) for shapes in products]
+        self.mixed_dim = sum(size * c for size, c in mixed)
+        self.dim, self.scalars = sum(size * c for size, c in self.shapes_out), at_outs[0]
+
+    def matrices(self, packed: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Cut packed weights into the matrices of ``blocks`` and those of ``outs``."""
+        parts = packed.split_with_sizes(self._sizes)
+        found = [x.view(shape) for x, shape in zip(parts, self._shapes, strict=True)]
+        return found[: len(self.blocks)], found[len(self.blocks) :]
 
     def run(
-        self, packed: Tensor, blocks: Sequence[Tensor], rows: Sequence[Tensor | None], a: Tensor
+        self, packed: Tensor, tensors: Sequence[Tensor], rows: Sequence[Tensor | None], a: Tensor
     ) -> list[Tensor]:
-        """Return the output blocks ``(E, 2l+1, channels)``, without bias, in torch operations."""
+        """Return the output blocks ``(E, 2l+1, channels)``, without bias, in torch operations.
+
+        Args:
+            packed: Weights in the order of the plan.
+            tensors: ``(N, dim)`` features.
+            rows: ``(E,)`` row of its tensor that output row e reads, for each input; None: row e itself.
+            a: ``(E, width)`` coefficients.
+        """
+        pairs = zip(tensors, self.tensors, strict=True)
+        blocks = [block for x, shapes in pairs for block in split_blocks(x, shapes)]
         wide, tall = self.matrices(packed)
-        outs: list[Tensor | None] = [None] * len(self.shapes_out)
-        if self.early is not None:
-            products = [x if w is None else x @ w for x, w in zip(blocks, wide, strict=True)]
-            outs = list(self.early(products, rows, a))
-        if self.late is not None:
-            for o, (x, w) in enumerate(zip(self.late(blocks, rows, a), tall, strict=True)):
-                if w is not None:
-                    outs[o] = x @ w if outs[o] is None else outs[o] + x @ w
-        return [y for y in outs if y is not None]
+        products = {s: blocks[s] @ w for s, w in zip(self._used, wide, strict=True)}
+        outs = self.early(products, rows, a)
+        mixed = self.late(blocks, rows, a)
+        for o, w in zip(self._filled, tall, strict=True):
+            outs[o] = outs[o] + mixed[o] @ w
+        return outs
+
+
+def _extent(indices: Sequence[Tensor], axis: int) -> int:
+    return sum(index.shape[axis] for index in indices)

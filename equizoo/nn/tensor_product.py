@@ -20,19 +20,21 @@ import torch
 from torch import Tensor, nn
 
 from equizoo.nn.coupling import CouplingTable, Path
-from equizoo.nn.fused_product import FusedProduct, can_fuse, product, row_index
+from equizoo.nn.flat_blocks import scratch
+from equizoo.nn.fused_product import FusedProduct, can_fuse, product
 from equizoo.nn.gate import Gate
 from equizoo.nn.product_plan import ProductPlan
-from equizoo.nn.steerable import block_shapes
+from equizoo.nn.steerable import block_shapes, join_blocks
 
 
 class TensorProduct(nn.Module):
     """``out[w] = Σ √(2l3+1) W[u, v, w] (x[u] ⊗ a[v])`` with a bias on scalars.
 
     Args:
-        irreps_in: Irreps of the input, an entry a block.
+        irreps_in: Irreps of the input, an entry a block; a list for several inputs.
         irreps_out: Irreps of the output, an entry a block.
         table: Coupling of the attributes.
+        sources: Index of the tensor from which each input is gathered; None: no input is gathered.
 
     Attributes:
         weight: Flat weights in the order of e3nn's instructions, each ``(mul_in, mul_attribute, mul_out)``.
@@ -45,13 +47,17 @@ class TensorProduct(nn.Module):
     Example:
         >>> table = CouplingTable("0e+1o", degree=1)
         >>> layer = TensorProduct("8x0e+4x1o", "16x0e+2x1o", table)
-        >>> blocks = [torch.randn(5, 1, 8), torch.randn(5, 3, 4)]
-        >>> [tuple(y.shape) for y in layer(blocks, table(torch.randn(5, 4)))]
-        [(5, 1, 16), (5, 3, 2)]
+        >>> layer([torch.randn(5, 20)], table(torch.randn(5, 4))).shape
+        torch.Size([5, 22])
     """
 
-    def __init__(self, irreps_in: Any, irreps_out: Any, table: CouplingTable) -> None:
+    def __init__(
+        self, irreps_in: Any, irreps_out: Any, table: CouplingTable, sources: Sequence[int] | None = None
+    ) -> None:
         super().__init__()
+        parts = irreps_in if isinstance(irreps_in, list) else [irreps_in]
+        inputs = [block_shapes(part) for part in parts]
+        irreps_in = "+".join(str(part) for part in parts)
         paths = table.paths(irreps_in, irreps_out)
         shapes_in, self.shapes = block_shapes(irreps_in), block_shapes(irreps_out)
         copies = [mul for mul, _ in table.attributes]
@@ -68,51 +74,47 @@ class TensorProduct(nn.Module):
         self.register_parameter("bias", None if bias is None else nn.Parameter(bias))
         where, pieces = _layout(paths, shapes_in, self.shapes, copies)
         self.weight = nn.Parameter(torch.cat([_uniform(size, fan_in[target]) for size, target in pieces]))
-        shapes = (where, shapes_in, self.shapes)
-        self.node_plan = ProductPlan(paths, *shapes, early=lambda rows_in, rows_out: True)
-        self.edge_plan = ProductPlan(paths, *shapes, early=lambda rows_in, rows_out: rows_in < rows_out)
+        self.plan = ProductPlan(paths, where, inputs, self.shapes, sources)
         self.gate: Gate | None = None
-        self._packed: dict[ProductPlan, tuple[Any, Tensor]] = {}
+        self._packed: tuple[Any, Any] = (None, None)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_packed": {}}
+        return {**self.__dict__, "_packed": (None, None)}
 
     def forward(
-        self, blocks: Sequence[Tensor], a: Tensor, rows: Sequence[Tensor | None] | None = None
-    ) -> list[Tensor]:
+        self, tensors: Sequence[Tensor], a: Tensor, rows: Sequence[Tensor | None] | None = None
+    ) -> Tensor:
         """Multiply features by attributes.
 
         Args:
-            blocks: ``(E, 2l+1, channels)`` input blocks; with ``rows``, ``(N, 2l+1, channels)`` where they
-                are gathered.
+            tensors: ``(E, dim)`` inputs in the layout ``ir_mul``, or ``(N, dim)`` tensors from which they are
+                gathered.
             a: ``(E, width)`` coefficients of the attributes, from :class:`CouplingTable`.
-            rows: ``(E,)`` row of each block that output row e reads, or None for row e itself.
+            rows: ``(E,)`` row of its tensor that output row e of each input reads, or None for row e itself.
 
         Returns:
-            ``(E, 2l+1, channels)`` output blocks.
+            ``(E, dim)`` output in the layout ``ir_mul``.
         """
-        plan = self.edge_plan if rows is None else self.node_plan
-        rows = rows or [None] * len(blocks)
-        if self._scalars in ([], [0]) and can_fuse(a, blocks, len(self.shapes)):
-            return self._fused(plan, blocks, rows, a)
-        outs = plan.run(self.weight[plan.order.to(self.weight.device)], blocks, rows, a)
+        plan, rows = self.plan, rows or [None] * len(tensors)
+        if self._scalars in ([], [0]) and can_fuse(a, tensors, len(rows)):
+            if torch.is_grad_enabled():
+                return FusedProduct.apply(plan, self.gate, rows, a, self.weight, self.bias, *tensors)
+            tensors = [x.contiguous() for x in tensors]
+            y = scratch("blocks", a, a.shape[0] * plan.dim)
+            return product(plan, self.gate, rows, a, self._matrices(), self.bias, tensors, y)[0]
+        outs = plan.run(self.weight[plan.order.to(self.weight.device)], tensors, rows, a)
         if self.bias is not None:
             parts = self.bias.split([self.shapes[i][1] for i in self._scalars])
             for i, part in zip(self._scalars, parts, strict=True):
                 outs[i] = outs[i] + part
-        return outs if self.gate is None else self.gate(outs)
+        return join_blocks(outs if self.gate is None else self.gate(outs))
 
-    def _fused(
-        self, plan: ProductPlan, blocks: Sequence[Tensor], rows: Sequence[Tensor | None], a: Tensor
-    ) -> list[Tensor]:
-        if torch.is_grad_enabled():
-            return list(FusedProduct.apply(plan, self.gate, rows, a, self.weight, self.bias, *blocks))
+    def _matrices(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the weights as the plan cuts them, without a gradient; kept until they change."""
         key = (self.weight.data_ptr(), self.weight._version, self.weight.dtype)
-        if self._packed.get(plan, (None,))[0] != key:
-            self._packed[plan] = key, self.weight.detach()[plan.order]
-        index = row_index(rows, a.shape[0])
-        blocks = [x.contiguous() for x in blocks]
-        return product(plan, self.gate, index, a, self._packed[plan][1], self.bias, blocks)[0]
+        if self._packed[0] != key:
+            self._packed = key, self.plan.matrices(self.weight.detach()[self.plan.order])
+        return self._packed[1]
 
 
 def _irreps(irreps: Any) -> Any:

@@ -18,31 +18,33 @@ SHAPES = [(1, 6), (3, 5), (5, 4)]
 
 
 class Problem:
-    """A gated layer on ``[receiver, sender, extra]``, with the gradient of its output, in float64."""
+    """Gated layers on ``[receiver, sender, extra]`` with the same weights, in float64."""
 
     def __init__(self):
         torch.manual_seed(0)
-        self.table = CouplingTable("0e+1o+2e", 2).double()
-        hidden = "6x0e+5x1o+4x2e"
-        self.layer = GatedProduct(f"{hidden}+{hidden}+2x0e", "7x0e+6x1o+3x2e", self.table).double()
-        self.nodes = [torch.randn(NODES, *shape).double().requires_grad_() for shape in SHAPES]
-        self.extra = torch.randn(EDGES, 1, 2).double().requires_grad_()
-        self.a = self.table(torch.randn(EDGES, 9).double())
+        table = CouplingTable("0e+1o+2e", 2)
+        inputs = ["6x0e+5x1o+4x2e", "6x0e+5x1o+4x2e", "2x0e"]
+        out = "7x0e+6x1o+3x2e"
+        self.gathered = GatedProduct(inputs, out, table, (0, 0, 1)).double()
+        self.plain = GatedProduct(inputs, out, table).double()
+        self.plain.load_state_dict(self.gathered.state_dict())
+        self.x = torch.randn(NODES, 41).double().requires_grad_()
+        self.extra = torch.randn(EDGES, 2).double().requires_grad_()
+        self.a = table.double()(torch.randn(EDGES, 9).double())
         self.receivers, self.senders = torch.randint(0, NODES, (2, EDGES)).unbind()
-        self.grads = [torch.randn(EDGES, *shape).double() for shape in [(1, 7), (3, 6), (5, 3)]]
+        self.rows = [self.receivers, self.senders, None]
+        self.grad = torch.randn(EDGES, 40).double()
 
     def run(self, gathered, dtype=torch.float64):
-        """Return outputs and gradients."""
-        layer = copy.deepcopy(self.layer).to(dtype)
-        nodes, extra, a = [x.to(dtype) for x in self.nodes], self.extra.to(dtype), self.a.to(dtype)
+        """Return output and gradients."""
+        layer = copy.deepcopy(self.gathered if gathered else self.plain).to(dtype)
+        x, extra, a = (value.to(dtype) for value in (self.x, self.extra, self.a))
         if gathered:
-            rows = [self.receivers] * 3 + [self.senders] * 3 + [None]
-            outs = layer([*nodes, *nodes, extra], a, rows)
+            y = layer([x, extra], a, self.rows)
         else:
-            blocks = [x[index] for index in (self.receivers, self.senders) for x in nodes]
-            outs = layer([*blocks, extra], a)
-        wanted = [*self.nodes, self.extra, layer.weight, layer.bias]
-        return [*outs, *torch.autograd.grad(outs, wanted, [g.to(dtype) for g in self.grads])]
+            y = layer([x[self.receivers], x[self.senders], extra], a)
+        wanted = [self.x, self.extra, layer.weight, layer.bias]
+        return [y, *torch.autograd.grad(y, wanted, self.grad.to(dtype))]
 
 
 @pytest.mark.parametrize("gathered", [True, False], ids=["gathered", "by row"])
@@ -55,46 +57,50 @@ def test_equal_to_torch_operations(gathered, monkeypatch):
         torch.testing.assert_close(z.double(), y, rtol=1e-4, atol=1e-4)
 
 
-def test_gradient():
+@pytest.mark.parametrize("gathered", [True, False], ids=["gathered", "by row"])
+def test_gradient(gathered):
     problem = Problem()
-    layer = problem.layer
-    rows = [problem.receivers] * 3 + [problem.senders] * 3 + [None]
+    layer = problem.gathered if gathered else problem.plain
+    rows = problem.rows if gathered else [None] * 3
+    xs = [problem.x] if gathered else [problem.x[problem.receivers], problem.x[problem.senders]]
+    xs = [x.detach().requires_grad_() for x in (*xs, problem.extra)]
 
-    def outputs(weight, bias, extra, *nodes):
-        return FusedProduct.apply(
-            layer.node_plan, layer.gate, rows, problem.a, weight, bias, *nodes, *nodes, extra
-        )
+    def output(weight, bias, *xs):
+        return FusedProduct.apply(layer.plan, layer.gate, rows, problem.a, weight, bias, *xs)
 
-    wanted = (layer.weight, layer.bias, problem.extra, *problem.nodes)
-    assert torch.autograd.gradcheck(outputs, wanted, fast_mode=True)
+    assert torch.autograd.gradcheck(output, (layer.weight, layer.bias, *xs), fast_mode=True)
 
 
 def test_new_weights_are_seen_without_gradients():
     problem = Problem()
-    blocks = [torch.randn(EDGES, *shape).double() for shape in [*SHAPES, *SHAPES, (1, 2)]]
+    layer, xs = problem.plain, [torch.randn(EDGES, dim).double() for dim in (41, 41, 2)]
     with torch.no_grad():
-        before = problem.layer(blocks, problem.a)
-        problem.layer.weight.mul_(2)
-        problem.layer.bias.mul_(2)
-        changed = problem.layer(blocks, problem.a)
-        assert not torch.equal(before[0], changed[0])
-        problem.layer.weight = torch.nn.Parameter(problem.layer.weight / 2)
-        problem.layer.bias.div_(2)
-        assert torch.equal(problem.layer(blocks, problem.a)[0], before[0])
+        before = layer(xs, problem.a)
+        layer.weight.mul_(2)
+        layer.bias.mul_(2)
+        assert not torch.equal(before, layer(xs, problem.a))
+        layer.weight = torch.nn.Parameter(layer.weight / 2)
+        layer.bias.div_(2)
+        assert torch.equal(layer(xs, problem.a), before)
 
 
 def test_a_gradient_of_the_attributes_goes_through_torch():
-    x = [torch.zeros(2, 1, 3)]
+    x = [torch.zeros(2, 3)]
     assert can_fuse(torch.zeros(2, 4), x, 1)
     assert not can_fuse(torch.zeros(2, 4, requires_grad=True), x, 1)
-    assert not can_fuse(torch.zeros(2, 4), [torch.zeros(2, 1, 3).double()], 1)
-    assert not can_fuse(torch.zeros(2, 4).half(), [torch.zeros(2, 1, 3).half()], 1)
-    assert not can_fuse(torch.zeros(2, 4), x * 13, 1)
+    assert not can_fuse(torch.zeros(2, 4), [torch.zeros(2, 3).double()], 1)
+    assert not can_fuse(torch.zeros(2, 4).half(), [torch.zeros(2, 3).half()], 1)
+    assert not can_fuse(torch.zeros(2, 4), x, 4)
 
 
-def test_no_rows():
+@pytest.mark.parametrize("gathered", [True, False], ids=["gathered", "by row"])
+def test_no_rows(gathered):
+    """Systems of one particle have no edges, and there may be no node."""
     problem = Problem()
-    blocks = [torch.zeros(0, *shape, requires_grad=True) for shape in [*SHAPES, *SHAPES, (1, 2)]]
-    outs = problem.layer.float()(blocks, torch.zeros(0, problem.a.shape[1]))
-    assert [y.shape[0] for y in outs] == [0, 0, 0]
-    sum(y.sum() for y in outs).backward()
+    layer = (problem.gathered if gathered else problem.plain).float()
+    none = torch.zeros(0, dtype=torch.long)
+    xs = [torch.zeros(0, dim, requires_grad=True) for dim in ((41, 2) if gathered else (41, 41, 2))]
+    y = layer(xs, torch.zeros(0, problem.a.shape[1]), [none, none, None] if gathered else None)
+    assert y.shape == (0, 40)
+    y.sum().backward()
+    assert layer.weight.grad.abs().max() == 0

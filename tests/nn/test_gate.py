@@ -19,7 +19,7 @@ def e3nn_gate():
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_equal_to_e3nn():
-    gate, reference = Gate(5, [4, 3]), e3nn_gate()
+    gate, reference = Gate(5, [4, 3], [1, 2]), e3nn_gate()
     x = torch.randn(6, 39, requires_grad=True)
     mine = to_mul_ir(join_blocks(gate(split_blocks(from_mul_ir(x, IN), block_shapes(IN)))), OUT)
     # e3nn estimates its constants in the default type
@@ -30,12 +30,12 @@ def test_equal_to_e3nn():
 
 
 def test_only_scalars():
-    gate = Gate(3, [])
+    gate = Gate(3, [], [])
     assert gate([torch.zeros(2, 1, 3)])[0].tolist() == torch.zeros(2, 1, 3).tolist()
 
 
 def test_gradient():
-    gate = Gate(2, [3])
+    gate = Gate(2, [3], [1])
     blocks = [
         torch.randn(4, 1, 5, dtype=torch.float64, requires_grad=True),
         torch.randn(4, 3, 3, dtype=torch.float64, requires_grad=True),
@@ -53,9 +53,10 @@ def test_a_layer_without_coupling_is_the_gate():
         layer.weight[:25] = torch.eye(5).flatten()
         layer.weight[25:] = torch.eye(2).flatten()
     blocks = [torch.randn(7, 1, 5).double().requires_grad_(), torch.randn(7, 3, 2).double().requires_grad_()]
-    grads = [torch.randn(7, 1, 3).double(), torch.randn(7, 3, 2).double()]
     ones = layer_coefficients(7)
-    found, expected = layer(blocks, ones), layer.gate(blocks)
+    grads = [torch.randn(7, 1, 3).double(), torch.randn(7, 3, 2).double()]
+    found = split_blocks(layer([join_blocks(blocks)], ones), [(1, 3), (3, 2)])
+    expected = layer.gate(blocks)
     for x, y in zip(found, expected, strict=True):
         torch.testing.assert_close(x, y)
     pairs = (torch.autograd.grad(ys, blocks, grads) for ys in (found, expected))

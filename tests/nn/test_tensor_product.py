@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from equizoo.nn import tensor_product
 from equizoo.nn.coupling import CouplingTable
-from equizoo.nn.steerable import block_shapes, from_mul_ir, join_blocks, split_blocks, to_mul_ir
+from equizoo.nn.steerable import from_mul_ir, to_mul_ir
 from equizoo.nn.tensor_product import TensorProduct
 
 ROWS, NODES = 6, 4
@@ -28,12 +28,11 @@ def double():
 
 def reference(layer, kinds, x, a):
     """e3nn's product without its division by √fan-in, plus the bias on scalars."""
-    kinds_out = kinds[2]
     product = o3.FullyConnectedTensorProduct(*kinds, internal_weights=False, shared_weights=True)
     y = product(x, a, layer.weight)
     bias, start = layer.bias, 0
     parts = []
-    for i, ((mul, ir), where) in enumerate(zip(kinds_out, kinds_out.slices(), strict=True)):
+    for i, ((mul, ir), where) in enumerate(zip(kinds[2], kinds[2].slices(), strict=True)):
         fan_in = sum(math.prod(p.path_shape[:2]) for p in product.instructions if p.i_out == i)
         parts.append(math.sqrt(fan_in) * y[:, where])
         if str(ir) == "0e":
@@ -43,9 +42,8 @@ def reference(layer, kinds, x, a):
 
 
 def run(layer, kinds, x, a, table, rows=None):
-    """Our product on e3nn's layout; ``rows`` says which row of each block output row e reads."""
-    blocks = split_blocks(from_mul_ir(x, kinds[0]), block_shapes(kinds[0]))
-    return to_mul_ir(join_blocks(layer(blocks, table(a), rows)), kinds[2])
+    """Our product on e3nn's layout; ``rows`` says which row output row e reads."""
+    return to_mul_ir(layer([from_mul_ir(x, kinds[0])], table(a), rows), kinds[2])
 
 
 def gradients(y, grad, wanted):
@@ -83,6 +81,8 @@ def products(draw):
 def test_equal_to_e3nn(fuse, kinds):
     table = CouplingTable(kinds[1], max(kinds[0].lmax, kinds[2].lmax))
     layer = TensorProduct(kinds[0], kinds[2], table)
+    early = TensorProduct(kinds[0], kinds[2], table, sources=(0,))
+    early.weight, early.bias = layer.weight, layer.bias
     x = torch.randn(NODES, kinds[0].dim).requires_grad_()
     a = torch.randn(ROWS, kinds[1].dim).requires_grad_(not fuse)
     grad = torch.randn(ROWS, kinds[2].dim)
@@ -92,7 +92,7 @@ def test_equal_to_e3nn(fuse, kinds):
     with pytest.MonkeyPatch.context() as patch:
         if not fuse:
             patch.setattr(tensor_product, "can_fuse", lambda *_: False)
-        gathered = run(layer, kinds, x, a, table, [index] * len(kinds[0]))
+        gathered = run(early, kinds, x, a, table, [index])
         assert_equal(gradients(gathered, grad, wanted), expected)
         plain = run(layer, kinds, x[index], a, table)
         assert_equal(gradients(plain, grad, wanted), expected)
