@@ -7,14 +7,13 @@ need a gradient too (forces), the torch version is used.
 
 from __future__ import annotations
 
-import functools
-import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from equizoo.nn.compiled import kernels_apply
 from equizoo.nn.flat_blocks import INPUTS, Rows, columns, contract, contract_backward, matrix, scratch
 from equizoo.nn.gate import Gate
 from equizoo.nn.product_plan import ProductPlan
@@ -23,22 +22,10 @@ Matrices = tuple[Sequence[Tensor], Sequence[Tensor]]
 
 
 def can_fuse(a: Tensor, tensors: Sequence[Tensor], inputs: int) -> bool:
-    """Say whether the kernels apply: floats on a CPU, numba at hand, no tracing, no gradient of ``a``."""
+    """Say whether the kernels apply: they do on a CPU, unless the coefficients ``a`` need a gradient."""
     return (
-        a.device.type == "cpu"
-        and a.dtype in (torch.float32, torch.float64)
-        and all(x.dtype == a.dtype for x in tensors)
-        and inputs <= INPUTS
-        and not (a.requires_grad and torch.is_grad_enabled())
-        and not torch.compiler.is_compiling()
-        and not torch._C._functorch.maybe_current_level()
-        and _has_numba()
+        inputs <= INPUTS and not (a.requires_grad and torch.is_grad_enabled()) and kernels_apply(a, *tensors)
     )
-
-
-@functools.cache
-def _has_numba() -> bool:
-    return importlib.util.find_spec("numba") is not None
 
 
 class FusedProduct(torch.autograd.Function):
