@@ -10,7 +10,6 @@ packages that a step of the N-body model does not need or that have no wheels; t
 from __future__ import annotations
 
 import importlib
-import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,24 +19,8 @@ from types import ModuleType, SimpleNamespace
 import torch
 from torch import Tensor, nn
 
-from equizoo.nn.steerable import block_shapes, from_mul_ir
-
-NAMES = {
-    "embedding_layer": "embedding",
-    "message_layer_1": "message_1",
-    "message_layer_2": "message_2",
-    "update_layer_1": "update_1",
-    "update_layer_2": "update_2",
-    "lin_noneq1": "update_1.relaxation.branch",
-    "lin_noneq2": "update_2.relaxation.branch",
-    "gammas.0": "update_1.relaxation.gamma",
-    "gammas.1": "update_2.relaxation.gamma",
-    "pre_pool1": "readout_1",
-    "pre_pool2": "readout_2",
-    "tp.weight": "weight",
-    "biases": "bias",
-}
-"""Segments of the released parameter names, and ours."""
+from equizoo.models.segnn import balanced_irreps
+from equizoo.models.segnn_convert import from_released
 
 
 def _stand_in(name: str, **members: object) -> None:
@@ -48,41 +31,6 @@ def _stand_in(name: str, **members: object) -> None:
         module = ModuleType(name)
         module.__dict__.update(members)
         sys.modules[name] = module
-
-
-def our_name(name: str) -> str:
-    """Return our name of a released parameter.
-
-    Example:
-        >>> our_name("layers.2.message_layer_1.tp.weight")
-        'layers.2.message_1.weight'
-    """
-    for released, ours in NAMES.items():
-        name = f".{name}.".replace(f".{released}.", f".{ours}.").strip(".")
-    return name
-
-
-def hidden_irreps(hidden: int, lmax: int, lmax_attributes: int) -> str:
-    """Return the released "weight-balanced" irreps, without building a tensor product for each guess.
-
-    Args:
-        hidden: Width of the linear layer whose number of weights the tensor product has at least.
-        lmax: Largest degree of the hidden features.
-        lmax_attributes: Largest degree of the attributes.
-
-    Example:
-        >>> hidden_irreps(64, 1, 1)
-        '32x0e+32x1o'
-    """
-    degrees = range(lmax + 1)
-    paths = sum(
-        abs(a - b) <= c <= a + b and (a + b + c) % 2 == 0
-        for a in degrees
-        for b in range(lmax_attributes + 1)
-        for c in degrees
-    )
-    count = math.isqrt(math.ceil(hidden**2 / paths) - 1) + 1
-    return "+".join(f"{count}x{degree}{'eo'[degree % 2]}" for degree in degrees)
 
 
 @dataclass(frozen=True)
@@ -110,29 +58,9 @@ class Released:
 
 
 def our_state(released: Released) -> dict[str, Tensor]:
-    """Return the released weights under our names.
-
-    Tensor products keep their weights as they are; branches see the channels in another order (``ir_mul``).
-    """
+    """Return the released weights under our names."""
     irreps = str(released.model.layers[0].hidden_irreps)
-    order = _channel_order(irreps)
-    twice = _channel_order(f"{irreps}+{irreps}")
-    state = {}
-    for name, parameter in released.model.named_parameters():
-        value, last = parameter.detach().clone(), name.split(".")[-2]
-        if ".lin_noneq" in name:
-            if last == "0" and name.endswith("weight"):
-                value = value[:, order if value.shape[1] == len(order) else twice]
-            elif last == "4":
-                value = value[order]
-        state[our_name(name)] = value
-    return state
-
-
-def _channel_order(irreps: str) -> Tensor:
-    """Return which of e3nn's channels each of ours is."""
-    dim = sum(size * channels for size, channels in block_shapes(irreps))
-    return from_mul_ir(torch.arange(dim).unsqueeze(0), irreps).squeeze(0)
+    return {name: value.clone() for name, value in from_released(released.model.state_dict(), irreps).items()}
 
 
 def load(folder: Path, *, hidden: int = 64, layers: int = 4, lmax: int = 1) -> Released:
@@ -164,7 +92,7 @@ def load(folder: Path, *, hidden: int = 64, layers: int = 4, lmax: int = 1) -> R
     attributes = Irreps.spherical_harmonics(lmax)
     model = network.SEGNN(
         Irreps("2x1o + 1x0e"),
-        Irreps(hidden_irreps(hidden, lmax, lmax)),
+        Irreps(balanced_irreps(hidden, lmax, lmax)),
         Irreps("1x1o"),
         attributes,
         attributes,
