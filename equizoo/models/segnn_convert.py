@@ -30,13 +30,15 @@ NAMES = {
     "gammas.1": "update_2.relaxation.gamma",
     "pre_pool1": "readout_1",
     "pre_pool2": "readout_2",
+    "post_pool1": "readout.hidden",
+    "post_pool2": "readout.out",
     "tp.weight": "weight",
     "biases": "bias",
 }
 """Parts of the released names, and ours."""
 
-CONSTANTS = (".output_mask", ".gate.mul.weight")
-"""Endings of the entries of a released state dict that hold no parameters."""
+CONSTANTS = (".output_mask", ".gate.mul.weight", "._compiled_")
+"""Parts of the names of entries of a released state dict that hold no parameters."""
 
 
 def from_released(state: Mapping[str, Tensor], irreps: Any) -> dict[str, Tensor]:
@@ -47,7 +49,8 @@ def from_released(state: Mapping[str, Tensor], irreps: Any) -> dict[str, Tensor]
         irreps: Hidden irreps of the network, such as ``model.irreps``.
 
     Returns:
-        A state dict of the plain model, or of the relaxed one if there are branches.
+        A state dict of the plain model, or of the relaxed one if there are branches; for molecules without
+        the statistics of the readout, which a fresh model has.
 
     Raises:
         ValueError: A branch does not fit the irreps.
@@ -59,10 +62,13 @@ def from_released(state: Mapping[str, Tensor], irreps: Any) -> dict[str, Tensor]
     order = _channel_order(irreps)
     found = {}
     for name, value in state.items():
-        if name.endswith(CONSTANTS):
+        if any(constant in name for constant in CONSTANTS):
             continue
         if ".lin_noneq" in name:
             value = _branch(name, value, order)
+        elif name.startswith("post_pool") and name.endswith("weight"):
+            outputs = state[name.replace("tp.weight", "biases")].shape[0]
+            value = value.view(-1, outputs).mT
         found[_our_name(name)] = value
     return found
 

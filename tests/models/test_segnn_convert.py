@@ -61,3 +61,15 @@ def test_other_irreps_are_refused():
         from_released(state, "2x0e+1x1o")
     with pytest.raises(ValueError, match="gives 9 features, the irreps have 5"):
         from_released({"layers.0.lin_noneq2.4.bias": torch.zeros(9)}, "2x0e+1x1o")
+
+
+def test_the_layers_after_pooling_become_linear_maps():
+    weight = torch.arange(6.0)
+    state = {"post_pool2.tp.weight": weight, "post_pool2.biases": torch.zeros(2)}
+    state |= {
+        "post_pool2.tp.output_mask": torch.ones(2),
+        "post_pool2.tp._compiled_main._w3j_1_1_2": torch.ones(1),
+    }
+    converted = from_released(state, IRREPS)
+    assert list(converted) == ["readout.out.weight", "readout.out.bias"]
+    assert torch.equal(converted["readout.out.weight"], weight.view(3, 2).T)
