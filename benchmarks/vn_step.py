@@ -3,7 +3,7 @@
     python benchmarks/vn_step.py --reference ACE/vnn [--threads 1] [--batch 8] [--repeats 3]
 
 ``--reference`` is the ``vnn`` folder of a checkout of github.com/andreimano/ACE, commit 8d6d2ad; without it
-only our figures are printed. Both models hold the same weights (8,831,612 parameters, γ = 1). Their logits are
+only our figures are printed. Both models hold the same weights (8,831,612 parameters, γ = 1). Logits are
 compared first, with the layout of the released branches on points put right: as released they mix points with
 channels. Clouds are random, 300 points each.
 

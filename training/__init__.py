@@ -1,7 +1,7 @@
 """The training engine: a recipe in, a run folder and checkpoints out.
 
 ``python -m equizoo.training RECIPE --set optimiser.lr=1e-3 --out runs/NAME`` trains (see ``--help``),
-``python -m equizoo.training.evaluate``, ``….calibrate`` and ``….publish`` do the rest.
+``python -m equizoo.training.evaluate``, ``….calibrate``, ``….robustness`` and ``….publish`` do the rest.
 """
 
 from __future__ import annotations

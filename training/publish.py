@@ -47,8 +47,9 @@ def publish(
 ) -> Path:
     """Write a checkpoint folder from a run.
 
-    ``results.json`` (:func:`equizoo.training.evaluate.evaluate`) and ``calibration.json``
-    (:mod:`equizoo.training.calibrate`) of the run are used; the first is measured if it is not there.
+    ``results.json`` (:func:`equizoo.training.evaluate.evaluate`), ``calibration.json``
+    (:mod:`equizoo.training.calibrate`) and ``robustness.json`` (:mod:`equizoo.training.robustness`) of the
+    run are used; the first is measured if it is not there.
 
     Args:
         run: Run folder.
@@ -78,6 +79,7 @@ def publish(
     results = _measured(run, data)
     seeds = [_seed(results), *(_seed(_same_experiment(other, run, data)) for other in others)]
     calibration = _read_or(run / "calibration.json", dict)
+    robustness = _read_or(run / "robustness.json", dict)
     models = {"equivariant": trained.models["equivariant"]}
     if "partial" in trained.models:
         models["partial"] = fold(trained.models["partial"], tolerance)
@@ -94,7 +96,7 @@ def publish(
             "dataset": config.data["task"],
             "method": config.method.get("name", "none"),
             "targets": [asdict(target) for target in trained.task.targets],
-            "domain": trained.task.domain(),
+            "domain": trained.task.domain() | _temperature(robustness),
             "calibration": {s: {k: v[k] for k in CALIBRATION_KEYS} for s, v in shipped.items()},
             "training": {"command": command or training_command(config, recipe), "recipe": recipe},
         },
@@ -103,8 +105,13 @@ def publish(
     run_result = json.loads((run / "result.json").read_text(encoding="utf-8"))
     cost = {key: run_result[key] for key in ("status", "epoch", "step", "minutes", "cpu_hours")}
     added = {"name": name, "cost": cost, "calibration": calibration} | ({"seeds": seeds} if others else {})
+    added |= {"robustness": robustness} if robustness else {}
     write_json(out / "results.json", results | added)
     return out
+
+
+def _temperature(robustness: dict[str, Any]) -> dict[str, float]:
+    return {"temperature": float(f"{robustness['temperature']:.5g}")} if robustness else {}
 
 
 def _measured(run: Path, data: dict[str, Any] | None) -> dict[str, Any]:

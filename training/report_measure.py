@@ -17,7 +17,7 @@ from equizoo.relaxation.layer import Relaxation, projected, relaxations
 from equizoo.symmetry.gap import symmetry_gap
 from equizoo.symmetry.groups import SO3
 from equizoo.symmetry.measure import equivariance_error, evaluating, layer_equivariance_errors
-from equizoo.training.equivariance import sample_inputs
+from equizoo.training.equivariance import sample_batch, sample_inputs
 from equizoo.training.tasks import Task
 
 _GAIN_SAMPLES, _POWER_ROUNDS = 32, 6
@@ -110,9 +110,10 @@ def measure(model: nn.Module, task: Task, samples: int = 256) -> Measured:
         ValueError: No relaxed layer adds its term by itself, as a call of its ``Relaxation``.
     """
     model = copy.deepcopy(model).cpu().double().requires_grad_(False)
-    inputs, few = (_float64(sample_inputs(task, "valid", n)) for n in (samples, _GAIN_SAMPLES))
+    batch = sample_batch(task, "valid", samples)
+    inputs, few = _float64(task.model_inputs(batch)), _float64(sample_inputs(task, "valid", _GAIN_SAMPLES))
     terms = relaxations(model)
-    index = inputs["batch"]
+    index = batch["batch"].cpu()
     generator = torch.Generator().manual_seed(0)
     with evaluating(model):
         seen, output = _record(model, terms, inputs)
@@ -151,7 +152,8 @@ def _record(model: nn.Module, terms: dict[str, Relaxation], inputs: dict[str, An
 
     def hook(name: str) -> Callable[..., None]:
         def remember(term: Relaxation, args: tuple[Any, ...], after: Tensor) -> None:
-            nodes = [x for x in args[1:] if isinstance(x, Tensor) and x.is_floating_point()]
+            floats = [x for x in args[1:] if isinstance(x, Tensor) and x.is_floating_point()]
+            nodes = [x for x in floats if len(x) == len(floats[0])]
             seen[name] = (nodes, term.branch(*args[1:]), after)
 
         return remember

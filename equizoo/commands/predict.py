@@ -18,7 +18,9 @@ def add_predict(commands: Any) -> None:
         "predict",
         help="predict for SMILES strings or files",
         description="Predict the properties of molecules, with units, test errors and 90 %% intervals; "
-        "or, with --task particle-forecasting, where charged particles will be. "
+        "or, with --task particle-forecasting, where charged particles will be; "
+        "or, with --task point-cloud-classification, what clouds of points show; "
+        "or, with --task motion-forecasting, how a body moves on. "
         "An input that cannot be answered says why and does not end the others.",
     )
     parser.add_argument(
@@ -26,26 +28,51 @@ def add_predict(commands: Any) -> None:
         nargs="+",
         metavar="INPUT",
         help="molecules: SMILES, or a file .xyz, .sdf, .smi or .csv; '-' reads SMILES lines. "
-        "particles: a file .npz (pos, vel, charge) or .csv (system,particle,x,y,z,vx,vy,vz,q)",
+        "particles: a file .npz (pos, vel, charge) or .csv (system,particle,x,y,z,vx,vy,vz,q). "
+        "point clouds: a file .ply, .off, .obj, .xyz, .npy or .pcd, or a folder of such. "
+        "motions: a recording .npz (pos) or .amc",
     )
     parser.add_argument(
         "--task",
         default="molecule-properties",
-        help="molecule-properties or particle-forecasting (default: %(default)s)",
+        help="molecule-properties, particle-forecasting, point-cloud-classification or motion-forecasting "
+        "(default: %(default)s)",
     )
     parser.add_argument("--model", help="bundled name, local folder or Hub id (default: the task's)")
     parser.add_argument("--variant", choices=["equivariant", "partial"], help="default: equivariant")
     parser.add_argument(
         "--geometry", choices=["mmff", "xtb"], help="molecules: 3-D geometry from SMILES (default: mmff)"
     )
-    parser.add_argument("--seed", type=int, help="molecules: seed of the 3-D embedding (default: 0)")
     parser.add_argument(
-        "--steps", type=int, default=1, help="particles: roll out so many steps (default: %(default)s)"
+        "--seed",
+        type=int,
+        help="molecules: seed of the 3-D embedding; point clouds: of the points drawn (default: 0)",
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=1,
+        help="particles, motions: roll out so many steps (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--start",
+        type=int,
+        help="motions: start frame, from 0; what follows it is the truth (default: at the end)",
+    )
+    parser.add_argument("--skeleton", metavar="ASF", help="motions: skeleton of .amc recordings")
+    parser.add_argument(
+        "--top-k",
+        type=int,
+        default=5,
+        metavar="K",
+        help="point clouds: show K classes (default: %(default)s)",
     )
     parser.add_argument("--device", default="cpu", help="such as cpu, cuda, cuda:1 (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
     parser.add_argument("--csv", metavar="FILE", help="also write the results as CSV")
-    parser.add_argument("--plot", metavar="FILE", help="also draw the results (.png, .svg or .pdf)")
+    parser.add_argument(
+        "--plot", metavar="FILE", help="also draw the results (.png, .svg or .pdf; motions: .html, .gif)"
+    )
     parser.set_defaults(run=run_predict)
 
 
@@ -58,8 +85,12 @@ def run_predict(args: argparse.Namespace) -> int:
 
     options = {name: getattr(args, name) for name in _OPTIONS if getattr(args, name) is not None}
     predict = pipeline(args.task, model=args.model, **options)
-    answer = _particles if args.task == "particle-forecasting" else _molecules
-    answered, total = answer(predict, args)
+    answer = {
+        "particle-forecasting": _particles,
+        "point-cloud-classification": _clouds,
+        "motion-forecasting": _motions,
+    }
+    answered, total = answer.get(args.task, _molecules)(predict, args)
     if answered == total:
         return OK
     print(f"equizoo: {total - answered} of {total} inputs have no answer", file=sys.stderr)
@@ -107,6 +138,53 @@ def _particles(predict: Any, args: argparse.Namespace) -> tuple[int, int]:
     if args.plot:
         plot_forecasts(forecasts, args.plot)
     return len(forecasts), len(args.inputs)
+
+
+def _motions(predict: Any, args: argparse.Namespace) -> tuple[int, int]:
+    """Answer recordings of bodies; return how many were answered, and how many there are."""
+    from equizoo.pipelines.motion_figure import plot_motions
+    from equizoo.pipelines.motion_report import format_motions, write_motions
+    from equizoo.pipelines.motion_windows import BadMotion
+
+    forecasts, records = [], []
+    for path in args.inputs:
+        skeleton = args.skeleton if path.lower().endswith(".amc") else None
+        try:
+            forecast = predict.forecast(path, start=args.start, steps=args.steps, skeleton=skeleton)
+        except BadMotion as error:
+            records.append({"input": path, "ok": False, "error": str(error)})
+            print(f"equizoo: no answer: {error}", file=sys.stderr)
+        else:
+            forecasts.append(forecast)
+            records.append({"input": path, "ok": True, "error": None} | forecast.record())
+    if args.json:
+        print_json(records)
+    elif forecasts:
+        print(format_motions(forecasts))
+    if args.csv:
+        write_motions(forecasts, args.csv)
+    if args.plot:
+        plot_motions(forecasts, args.plot)
+    return len(forecasts), len(args.inputs)
+
+
+def _clouds(predict: Any, args: argparse.Namespace) -> tuple[int, int]:
+    """Answer files and folders of clouds; return how many clouds were answered, and how many there are."""
+    from equizoo.pipelines.point_clouds_figure import plot_classes
+    from equizoo.pipelines.point_clouds_report import format_classes, write_classes
+
+    if args.top_k < 1:
+        raise ValueError(f"--top-k must be at least 1, got {args.top_k}")
+    answers = predict.classify(args.inputs)
+    if args.json:
+        print_json([answer.record(args.top_k) | {"caution": predict.caution} for answer in answers])
+    else:
+        print(format_classes(answers, args.top_k, predict.test_error, predict.caution))
+    if args.csv:
+        write_classes(answers, args.csv, args.top_k)
+    if args.plot:
+        plot_classes(answers, args.plot, args.top_k)
+    return sum(answer.ok for answer in answers), len(answers)
 
 
 def _inputs(arguments: list[str]) -> list[str]:

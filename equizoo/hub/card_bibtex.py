@@ -51,4 +51,46 @@ BIBTEX = {
   booktitle = {International Conference on Machine Learning},
   year      = {2021}
 }""",
+    "egno": """@inproceedings{xu2024egno,
+  title     = {Equivariant Graph Neural Operator for Modeling {3D} Dynamics},
+  author    = {Xu, Minkai and Han, Jiaqi and Lou, Aaron and Kossaifi, Jean and Ramanathan, Arvind and
+               Azizzadenesheli, Kamyar and Leskovec, Jure and Ermon, Stefano and Anandkumar, Anima},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2024}
+}""",
+    "gmn": """@inproceedings{huang2022gmn,
+  title     = {Equivariant Graph Mechanics Networks with Constraints},
+  author    = {Huang, Wenbing and Han, Jiaqi and Rong, Yu and Xu, Tingyang and Sun, Fuchun and
+               Huang, Junzhou},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2022}
+}""",
+    "cmu": """@misc{cmumocap,
+  title        = {{CMU} Graphics Lab Motion Capture Database},
+  howpublished = {\\url{http://mocap.cs.cmu.edu}},
+  note         = {The database was created with funding from NSF EIA-0196217}
+}""",
+    "vn": """@inproceedings{deng2021vn,
+  title     = {Vector Neurons: A General Framework for {SO(3)}-Equivariant Networks},
+  author    = {Deng, Congyue and Litany, Or and Duan, Yueqi and Poulenard, Adrien and
+               Tagliasacchi, Andrea and Guibas, Leonidas J.},
+  booktitle = {International Conference on Computer Vision},
+  year      = {2021}
+}""",
+    "dgcnn": """@article{wang2019dgcnn,
+  title   = {Dynamic Graph {CNN} for Learning on Point Clouds},
+  author  = {Wang, Yue and Sun, Yongbin and Liu, Ziwei and Sarma, Sanjay E. and Bronstein, Michael M. and
+             Solomon, Justin M.},
+  journal = {ACM Transactions on Graphics},
+  volume  = {38},
+  number  = {5},
+  year    = {2019}
+}""",
+    "modelnet": """@inproceedings{wu2015modelnet,
+  title     = {{3D ShapeNets}: A Deep Representation for Volumetric Shapes},
+  author    = {Wu, Zhirong and Song, Shuran and Khosla, Aditya and Yu, Fisher and Zhang, Linguang and
+               Tang, Xiaoou and Xiao, Jianxiong},
+  booktitle = {Conference on Computer Vision and Pattern Recognition},
+  year      = {2015}
+}""",
 }

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from equizoo.hub.card_facts import Dataset, find
+from equizoo.hub.card_mocap import MoCap
+from equizoo.hub.card_modelnet40 import ModelNet40
 from equizoo.hub.card_nbody import NBody
 from equizoo.hub.card_published import Published
 from equizoo.hub.card_qm9 import QM9
 from equizoo.hub.config import CheckpointConfig
 from equizoo.hub.errors import ConfigError
 
-DATASETS: dict[str, Dataset] = {"qm9": QM9(), "nbody": NBody()}
+DATASETS: dict[str, Dataset] = {
+    "qm9": QM9(),
+    "nbody": NBody(),
+    "mocap": MoCap(),
+    "modelnet40": ModelNet40(),
+}
 
 
 def dataset_of(config: CheckpointConfig) -> Dataset:
@@ -33,12 +40,14 @@ def published_for(
         published: All tables, see :func:`equizoo.hub.card_published.read_published`.
 
     Returns:
-        The table of its family on its data set; None where there is none, or where the data set has another
-        setting than the published one.
+        The table of its family on its part of the data set; None where there is none, or where the data set
+        has another setting than the published one.
     """
-    if dataset_of(config).setting_name(config):
+    facts = dataset_of(config)
+    if facts.setting_name(config):
         return None
-    return published.get(config.dataset, {}).get(config.family)
+    part = facts.part(config.domain)
+    return published.get(config.dataset, {}).get(f"{config.family}-{part}" if part else config.family)
 
 
 def check_units(name: str, units: Mapping[str, str], published: Published) -> None:

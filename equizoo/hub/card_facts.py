@@ -47,6 +47,8 @@ class Dataset:
         measured: How the test error is taken; follows "on 2,000 test systems".
         norm: How the norm of an equivariance error is taken, and in which unit.
         exponent: Errors are shown in units of this power of ten.
+        shows: What is shown in the place of the error, such as ``"accuracy"``; empty: the error.
+        better: Where the better figures are: ``"below"`` or ``"above"``.
         sources: Module whose ``SOURCES`` name its files, where they are published and their licence.
     """
 
@@ -58,7 +60,17 @@ class Dataset:
     measured: ClassVar[str]
     norm: ClassVar[str]
     exponent: ClassVar[int] = 0
+    shows: ClassVar[str] = ""
+    better: ClassVar[str] = "below"
     sources: ClassVar[str]
+
+    def figure(self, error: float) -> float:
+        """Return the figure that is shown for an error, in the unit in which it is shown."""
+        return error / 10.0**self.exponent
+
+    def by_checkpoint(self, targets: Collection[str]) -> bool:
+        """Whether a table of checkpoints has a row for each of them, and not for each of the targets."""
+        return len(targets) == 1
 
     def unit(self, unit: str) -> str:
         """Return the unit in which errors are shown.
@@ -95,9 +107,25 @@ class Dataset:
         """Return what must be known to read errors beside published ones, of which ``lower`` are below."""
         return []
 
+    def sections(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
+        """Return further sections on what was measured."""
+        return []
+
     def setting_name(self, config: CheckpointConfig) -> str:
         """Return the name of a setting that published figures are not about; empty for theirs."""
         return ""
+
+    def part(self, settings: Mapping[str, Any]) -> str:
+        """Return the part of the data set that has a published table of its own; empty if there is one table.
+
+        Args:
+            settings: The ``domain`` of a ``config.json`` or the ``data`` of a ``results.json``.
+        """
+        return ""
+
+    def round_off(self, config: CheckpointConfig) -> str:
+        """Say where the equivariance error of the equivariant variant is round-off."""
+        return "What the `equivariant` variant shows is round-off."
 
 
 def find(facts: Mapping[str, F], key: str, kind: str, where: str) -> F:

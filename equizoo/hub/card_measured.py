@@ -16,15 +16,17 @@ def errors(
     config: CheckpointConfig, results: Mapping[str, Any], published: Published | None, facts: Dataset
 ) -> str:
     """Return the section on test errors, beside the published ones."""
+    metric = facts.shows.capitalize() or results["metric"]
+    title = metric if facts.shows else "Errors"
     parts = [
-        f"## Errors\n\n{results['metric']} on {results['n']:,} test {facts.sample}s{facts.measured}.",
+        f"## {title}\n\n{metric} on {results['n']:,} test {facts.sample}s{facts.measured}.",
         tables.errors_table(config, results, published, facts),
     ]
     if not published:
         return "\n\n".join(parts)
     several, best = len(config.targets) > 1, published.columns[-1]
     compared = [target.name for target in config.targets if target.name in best.errors]
-    measured = _compared_errors(config, results)
+    measured = _compared_errors(config, results, best.variant)
     lower = [name for name in compared if name in measured and measured[name] < best.errors[name][0]]
     notes = [
         f"{_columns(published) if several else 'Published'}: {published.authors}, "
@@ -35,18 +37,18 @@ def errors(
     ]
     if measured:
         share = f" on {len(lower)} of {count(len(compared), 'target')}" if several else ""
-        below = "below" if several or lower else "not below"
-        notes.append(f"The `equivariant` variant is {below} the mean of {best.label}{share}.")
+        below = facts.better if several or lower else f"not {facts.better}"
+        notes.append(f"The `{best.variant}` variant is {below} the mean of {best.label}{share}.")
     return "\n\n".join([*parts, *notes, *facts.caveats(config, results, published, lower)])
 
 
-def _compared_errors(config: CheckpointConfig, results: Mapping[str, Any]) -> dict[str, float]:
-    """Return the errors of the equivariant variant, or their means over the seeds."""
-    if "equivariant" not in config.variants:
+def _compared_errors(config: CheckpointConfig, results: Mapping[str, Any], variant: str) -> dict[str, float]:
+    """Return the errors of a variant, or their means over the seeds; none if it is not shipped."""
+    if variant not in config.variants:
         return {}
-    found = {name: spread(results, "equivariant", name) for name in results["units"]}
+    found = {name: spread(results, variant, name) for name in results["units"]}
     means = {name: one.mean for name, one in found.items() if one is not None}
-    return test_errors(results, "equivariant") | means
+    return test_errors(results, variant) | means
 
 
 def _columns(published: Published) -> str:
@@ -61,11 +63,9 @@ def _published_setting(published: Published) -> str:
 
 def _setting(config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset) -> str:
     cost, found = results.get("cost", {}), spread(results, "equivariant", config.targets[0].name)
-    targets = count(len(config.targets), "target")
     return ", ".join(
         [
             f"{found.n} seeds" if found else f"one seed ({results['seed']})",
-            *([f"one model for {targets}"] if len(config.targets) > 1 else []),
             *facts.setting(config, results),
             *([count(cost["epoch"], "epoch")] if cost else []),
             facts.split(config, results),
@@ -78,7 +78,7 @@ def symmetry(config: CheckpointConfig, results: Mapping[str, Any], facts: Datase
     parts = [
         "## Symmetry",
         f"Equivariance error on random test {facts.sample}s, mean (largest) norm of f(g·x) − g·f(x) "
-        f"{facts.norm}. What the `equivariant` variant shows is round-off.",
+        f"{facts.norm}. {facts.round_off(config)}",
         tables.symmetry_table(config, results),
     ]
     partial, left = config.variants.get("partial"), results["variants"].get("partial", {}).get("gamma", {})

@@ -25,6 +25,16 @@ FAMILIES = {
             "particles.",
         ),
     ),
+    "egno": Facts(
+        "EGNO, message passing between the joints of a body at all target frames at once: Fourier "
+        "convolutions "
+        "over time for invariant features and for positions, EGNN layers along bones and pairs of bones",
+        ("egno", "egnn"),
+        (
+            "Messages go along one skeleton, and joints are told apart by where they are in it alone: not by "
+            "name, nor left from right.",
+        ),
+    ),
     "segnn-molecules": Facts(
         "SEGNN, steerable message passing: features are irreducible representations of O(3), messages and "
         "updates are gated tensor products with spherical harmonics of the directions between atoms",
@@ -33,6 +43,13 @@ FAMILIES = {
             "The targets are scalars, so mirror images get the same answer, and atoms beyond the cutoff of "
             "one another interact through others only.",
         ),
+    ),
+    "vn-dgcnn": Facts(
+        "VN-DGCNN, convolutions over the nearest neighbours of each point, found anew in each layer: "
+        "features are lists of 3-vectors that turn with the cloud, and the answer comes from invariants in a "
+        "frame that the network finds",
+        ("vn", "dgcnn"),
+        ("Reflections do not change its answer either: it cannot tell a left hand from a right one.",),
     ),
 }
 

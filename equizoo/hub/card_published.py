@@ -37,7 +37,7 @@ class Published:
         authors: Its authors.
         url: Where it is.
         table: Which table.
-        metric: ``"MAE"`` or ``"MSE"``.
+        metric: ``"MAE"``, ``"MSE"`` or ``"error rate"``.
         seeds: Number of seeds that mean and deviation are over.
         epochs: Length of the training.
         train_samples: Size of the training set.

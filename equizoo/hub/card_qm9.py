@@ -48,9 +48,10 @@ class QM9(Dataset):
         ]
 
     def setting(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
-        """Say how the targets are scaled and what the energies are relative to."""
-        data = results["data"]
+        """Say how many targets share the model, how they are scaled and what energies are relative to."""
+        data, targets = results["data"], len(config.targets)
         return [
+            *([f"one model for {targets} targets"] if targets > 1 else []),
             "atom references and standardised targets" if data.get("standardise") else "no standardisation",
             "total energies" if data.get("energies") == "total" else "energies relative to free atoms",
         ]

@@ -41,8 +41,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def shown(value: float, facts: Dataset) -> str:
-    """Return an error in the unit in which the errors of its data set are shown."""
-    return number(value / 10.0**facts.exponent)
+    """Return the figure of an error as those of its data set are shown."""
+    return number(facts.figure(value))
 
 
 def shown_spread(found: Spread | None, facts: Dataset) -> str:
@@ -56,8 +56,9 @@ def published_figure(published: Published, column: Column | None, target: str, f
     """Return mean ± deviation as the paper prints them, or a dash."""
     if column is None or target not in column.errors:
         return MISSING
-    mean, deviation = (f"{x / 10.0**facts.exponent:.{published.decimals}f}" for x in column.errors[target])
-    return f"{mean} ± {deviation}"
+    mean, deviation = column.errors[target]
+    digits = published.decimals
+    return f"{facts.figure(mean):.{digits}f} ± {deviation / 10.0**facts.exponent:.{digits}f}"
 
 
 def errors_table(
@@ -118,7 +119,7 @@ def _rows_by_model(
         [name, "without a model", shown(error, facts)] for name, error in results.get("baselines", {}).items()
     ]
     unit = facts.unit(results["units"][target.name])
-    return table(["model", "what", f"{results['metric']} of {target.name} [{unit}]"], rows)
+    return table(["model", "what", f"{facts.shows or results['metric']} of {target.name} [{unit}]"], rows)
 
 
 def symmetry_table(config: CheckpointConfig, results: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ class Task:
         partial: What a user of the ``partial`` variant has to know.
         made_geometries: Whether inputs may come without a geometry, so that errors and intervals depend on
             the way it is made.
+        predicts: What it predicts, in words, if the targets of ``config.json`` are not that.
     """
 
     purpose: str
@@ -37,6 +38,7 @@ class Task:
     beyond: Callable[[Any], str]
     partial: str
     made_geometries: bool = False
+    predicts: str = ""
 
 
 def _columns(config: CheckpointConfig) -> str:
@@ -47,6 +49,33 @@ def _columns(config: CheckpointConfig) -> str:
 def _vector(config: CheckpointConfig) -> str:
     (target,) = config.targets
     return f"`(N, 3)`, `{target.name}` [{target.unit}]: {target.description}"
+
+
+def _frames(config: CheckpointConfig) -> str:
+    (target,), domain = config.targets, config.domain
+    first = domain.horizon - domain.frames + 1
+    return (
+        f"`(N, {domain.frames}, 3)`, `{target.name}` [{target.unit}] at frames {first} to "
+        f"{domain.horizon} after the "
+        "input"
+    )
+
+
+def _bodies(domain: Any) -> str:
+    angle = domain.heading_spread
+    way = f"within {angle:.0f}° of one direction" if angle < 180 else "in any direction"
+    return (
+        f"one person who {domain.motion}s {way}, {len(domain.joints)} joints at {domain.frame_rate} Hz; "
+        f"the pipeline "
+        "answers other bodies and speeds and flags them"
+    )
+
+
+def _other_bodies(domain: Any) -> str:
+    return (
+        f"Its errors were not measured on other bodies, nor when they do not {domain.motion}, nor over "
+        f"other times."
+    )
 
 
 def _molecules(domain: Any) -> str:
@@ -75,6 +104,22 @@ def _other_systems(domain: Any) -> str:
         f"Its errors were not measured on systems of other than {domain.particles} particles, nor over other "
         "times."
     )
+
+
+def _classes(config: CheckpointConfig) -> str:
+    classes = config.domain.classes
+    return f"`(B, {len(classes)})`, logits of the classes, in this order: {', '.join(classes)}"
+
+
+def _clouds(domain: Any) -> str:
+    return (
+        f"clouds of {domain.points} points of {len(domain.classes)} kinds of objects; the pipeline reduces "
+        "larger clouds to so many points and flags smaller ones"
+    )
+
+
+def _other_clouds(domain: Any) -> str:
+    return f"Its accuracy was not measured on objects of other than the {len(domain.classes)} kinds."
 
 
 TASKS = {
@@ -118,5 +163,50 @@ TASKS = {
         beyond=_other_systems,
         partial="a system that is turned or mirrored is another input to it. Trust it for systems that are "
         "oriented as those of the training set; trust ends outside their distribution.",
+    ),
+    "motion-forecasting": Task(
+        purpose="Studying partial symmetry: bodies whose motion is not the same in all directions, on "
+        "which methods and "
+        "layers are compared; and short forecasts of a skeleton that is recorded in the same way.",
+        not_for="Safety, medicine, or any decision about a person. The model knows one gait of one "
+        "person, and "
+        "errors add up when its answers are fed back to it.",
+        pipeline="positions, velocities = torch.rand(31, 3) * 28, torch.tensor([0.0, 0.0, "
+        "0.5]).repeat(31, 1)\n"
+        "print(predict(positions, velocities).shape)",
+        model="pos, vel = torch.rand(31, 3) * 28, torch.tensor([0.0, 0.0, 0.5]).repeat(31, 1)\ny = "
+        "model(pos, vel)",
+        inputs=(
+            "`pos`: `(N, 3)` floating point, positions of the joints of B bodies, one body after the "
+            "other, in the "
+            "order of `config.json` [length, ASF units; y up]",
+            "`vel`: `(N, 3)` floating point, change of the positions up to the next frame [length/frame]",
+            "`batch`: `(N,)` int64, sorted, the body of each joint; may be left out for one body",
+        ),
+        output=_frames,
+        trained_on=_bodies,
+        beyond=_other_bodies,
+        partial="it has learned the way that the bodies of its training set move. Trust it for bodies "
+        "that move the "
+        "same way (the pipeline flags others), and the `equivariant` variant for any other.",
+    ),
+    "point-cloud-classification": Task(
+        purpose="Naming the kind of a single object from points of its surface, whichever way it is turned, "
+        "and a starting point for other networks on point clouds.",
+        not_for="Scenes of several objects, scans of one side, machines that act on the answer, or any "
+        "decision about safety. It always names one of its classes.",
+        pipeline="print(predict(torch.randn(1000, 3), top_k=2))",
+        model="logits = model(torch.nn.functional.normalize(torch.randn(2, 300, 3), dim=2))",
+        inputs=(
+            "`points`: `(B, N, 3)` floating point, B clouds of N points, each in the unit sphere",
+            "`batch`: `(R,)` int64, sorted, the cloud of each point, with `points` `(R, 3)`; for clouds of "
+            "different sizes",
+        ),
+        output=_classes,
+        trained_on=_clouds,
+        beyond=_other_clouds,
+        partial="a cloud that is turned is another input to it, and its answer may change. Use the "
+        "`equivariant` variant where that matters.",
+        predicts="the class of objects",
     ),
 }

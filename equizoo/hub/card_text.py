@@ -57,6 +57,7 @@ def render_card(config: CheckpointConfig, results: Mapping[str, Any], published:
         _training(config, results),
         errors(config, results, table, facts),
         *([geometries(config, results)] if task.made_geometries else []),
+        *facts.sections(config, results),
         symmetry(config, results, facts),
         timing(config, results, facts),
         _limitations(config, results, facts, task),
@@ -69,17 +70,18 @@ def front_matter(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
     """Return the YAML block at the head of a card, between its ``---`` lines."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    metric = results["metric"]
+    facts = dataset_of(config)
+    metric = facts.shows or results["metric"]
     evaluations = [
         EvalResult(
             task_type="graph-ml",
             task_name=config.task,
             dataset_type=config.dataset,
-            dataset_name=dataset_of(config).title,
+            dataset_name=facts.title,
             dataset_split=results["split"],
             metric_type=metric.lower(),
             metric_name=f"{metric} of {target.name} [{results['units'][target.name]}], {variant}",
-            metric_value=float(f"{test_errors(results, variant)[target.name]:.4g}"),
+            metric_value=_unscaled(facts, test_errors(results, variant)[target.name]),
         )
         for variant in config.variants
         for target in config.targets
@@ -94,6 +96,11 @@ def front_matter(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
         eval_results=evaluations,
     )
     return f"---\n{yaml.safe_dump(data.to_dict(), allow_unicode=True)}---\n"
+
+
+def _unscaled(facts: Dataset, error: float) -> float:
+    """Return the figure that is shown for an error, without the power of ten, rounded."""
+    return float(f"{facts.figure(error) * 10.0**facts.exponent:.4g}")
 
 
 def _check(config: CheckpointConfig, results: Mapping[str, Any]) -> None:
@@ -138,8 +145,9 @@ def _what(config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset, 
         "equivariant": "- `equivariant`: every γ is 0; exactly equivariant, as cheap as the plain network.",
         "partial": "- `partial`: with the γ that training left; more flexible, not exactly equivariant.",
     }
-    setting, targets = facts.setting_name(config), count(len(config.targets), "target")
-    title = f"{facts.title} ({setting})" if setting else facts.title
+    about = ", ".join(filter(None, (facts.part(config.domain), facts.setting_name(config))))
+    title = f"{facts.title} ({about})" if about else facts.title
+    targets = task.predicts or count(len(config.targets), "target")
     one = f": {config.targets[0].description}" if len(config.targets) == 1 else ""
     return "\n\n".join(
         [

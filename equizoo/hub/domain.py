@@ -90,6 +90,50 @@ class ParticleDomain(_Domain):
         return f"{self.particles} particles, {frames}, world: {self.added or 'charged'}"
 
 
+#: How training clouds may have been turned, in words.
+_ROTATIONS = {"so3": "any orientation", "z": "z up", "aligned": "z up, one heading"}
+
+
+@dataclass(frozen=True)
+class PointCloudDomain(_Domain):
+    """What a classifier of point clouds was trained on.
+
+    Attributes:
+        points: Number of points of a cloud.
+        classes: Names of the classes, in the order of the model's output.
+        rotations: How the clouds were turned: ``"so3"``, ``"z"`` or ``"aligned"`` (not at all).
+        temperature: What the logits are divided by for calibrated probabilities.
+
+    Raises:
+        ConfigError: Too few points, fewer than two classes or one twice, no such rotations, or a temperature
+            that is not positive.
+
+    Example:
+        >>> str(PointCloudDomain(300, ("bed", "cup"), "so3"))
+        '2 classes, 300 points, any orientation'
+    """
+
+    points: int
+    classes: tuple[str, ...]
+    rotations: str
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.points < 1:
+            raise ConfigError(f"domain: points must be at least 1, got {self.points}")
+        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
+            raise ConfigError("domain: classes must be at least two different names")
+        if self.rotations not in _ROTATIONS:
+            raise ConfigError(
+                f"domain: rotations must be one of {', '.join(_ROTATIONS)}, got {self.rotations!r}"
+            )
+        if not 0 < self.temperature < float("inf"):
+            raise ConfigError(f"domain: temperature must be positive, got {self.temperature}")
+
+    def __str__(self) -> str:
+        return f"{len(self.classes)} classes, {self.points} points, {_ROTATIONS[self.rotations]}"
+
+
 def added_to_world(world: Mapping[str, Any]) -> str:
     """Return what fields of :class:`equizoo.data.nbody.World` add to the published world, in words."""
     field, drag, wall = world.get("field", 0), world.get("drag", ()), world.get("wall")
@@ -101,10 +145,70 @@ def added_to_world(world: Mapping[str, Any]) -> str:
     return ", ".join(part for part in parts if part)
 
 
+@dataclass(frozen=True)
+class MotionDomain(_Domain):
+    """What a model of moving bodies was trained on; lengths are ASF units, y is up.
+
+    Attributes:
+        motion: ``run`` or ``walk``.
+        joints: Names of the joints, in the order of the model.
+        bones: Pairs of joints, (child, parent), by index.
+        frame_rate: Frames a second.
+        horizon: Frames from the input to the last predicted frame.
+        frames: Number of predicted frames, the last ones up to the horizon.
+        heading: Mean direction in which the bodies move, x and z.
+        heading_spread: Largest angle from it [degrees].
+        speed: Smallest and largest horizontal speed [length / frame].
+        size: Smallest and largest height of a body [length].
+        floor: Lowest and highest y of the lowest joint [length].
+        place: Smallest and largest x, then z, of the centre of a body [length].
+        symmetry_gap: Squared energy distance of the training data from their symmetrisation, relative to
+            their size, and its standard error, by group.
+
+    Raises:
+        ConfigError: Bones that join no joints, frames that do not fit, or a range without two ends.
+    """
+
+    motion: str
+    joints: tuple[str, ...]
+    bones: tuple[tuple[int, ...], ...]
+    frame_rate: int
+    horizon: int
+    frames: int
+    heading: tuple[float, ...]
+    heading_spread: float
+    speed: tuple[float, ...]
+    size: tuple[float, ...]
+    floor: tuple[float, ...]
+    place: tuple[tuple[float, ...], ...]
+    symmetry_gap: dict[str, tuple[float, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        count = len(self.joints)
+        if any(len(bone) != 2 or not all(0 <= joint < count for joint in bone) for bone in self.bones):
+            raise ConfigError(f"domain: a bone is a pair of joints, 0 to {count - 1}")
+        if not 1 <= self.frames <= self.horizon or self.frame_rate < 1:
+            raise ConfigError(
+                f"domain needs 1 <= frames <= horizon and a frame rate, got {self.frames}, "
+                f"{self.horizon} and "
+                f"{self.frame_rate}"
+            )
+        pairs = (self.heading, self.speed, self.size, self.floor, self.place, *self.place)
+        if any(len(pair) != 2 for pair in pairs):
+            raise ConfigError("domain: heading, speed, size, floor and each part of place are two numbers")
+
+    def __str__(self) -> str:
+        first = self.horizon - self.frames + 1
+        ahead = f"frames {first} to {self.horizon} at {self.frame_rate} Hz"
+        return f"{self.motion}, {len(self.joints)} joints, {ahead}"
+
+
 #: What the ``domain`` of each task holds; that of a task without an entry may hold anything.
 DOMAINS: dict[str, type[_Domain]] = {
     "molecule-properties": MoleculeDomain,
     "particle-forecasting": ParticleDomain,
+    "motion-forecasting": MotionDomain,
+    "point-cloud-classification": PointCloudDomain,
 }
 
 

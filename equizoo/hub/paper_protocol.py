@@ -40,8 +40,9 @@ def protocol_table(folder: Path, published: Mapping[str, Mapping[str, Published]
 
 
 def _published(report: Mapping[str, Any], tables: Mapping[str, Mapping[str, Published]]) -> Published:
+    part = find(DATASETS, report["dataset"], "data set", "card_datasets").part(report.get("data", {}))
     for family, published in tables.get(report["dataset"], {}).items():
-        if report["name"].split("-")[0] == family.split("-")[0]:
+        if report["name"].split("-")[0] == family.split("-")[0] and family.endswith(part):
             check_units(report["name"], report["units"], published)
             return published
     raise ConfigError(
@@ -52,10 +53,10 @@ def _published(report: Mapping[str, Any], tables: Mapping[str, Mapping[str, Publ
 def _rows(report: Mapping[str, Any], published: Published) -> list[list[str]]:
     facts: Dataset = find(DATASETS, report["dataset"], "data set", "card_datasets")
     partial, method = test_errors(report, "partial"), method_key(report)
-    column = published.column(method, "equivariant")
+    column, part = published.column(method, "equivariant"), facts.part(report.get("data", {}))
     return [
         [
-            name,
+            " ".join(filter(None, (name, facts.shows))) + (f", {part}" if part else ""),
             facts.unit(report["units"][name]),
             method,
             str(report["seed"]),

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from equizoo.hub.card_datasets import DATASETS, published_for
+from equizoo.hub.card_datasets import DATASETS, dataset_of, published_for
 from equizoo.hub.card_published import Published
 from equizoo.hub.errors import EquizooError
 from equizoo.hub.paper_protocol import protocol_table
 from equizoo.hub.readme_tables import Checkpoint, zoo_table
 from equizoo.hub.results import spread
+from equizoo.hub.samples import samples_table
 from equizoo.hub.worlds import worlds_table
 
-MARKERS = (*(f"results:{dataset}" for dataset in DATASETS), "worlds", "protocol")
+MARKERS = (*(f"results:{dataset}" for dataset in DATASETS), "samples", "worlds", "protocol")
 """Names of the blocks; ``results:…`` has the checkpoints of one data set."""
 
 
@@ -29,13 +30,14 @@ def fill_readme(
         text: The README.
         checkpoints: ``config.json`` and ``results.json`` of every checkpoint.
         published: Published figures, see :func:`equizoo.hub.card_published.read_published`.
-        reports: Folder that holds ``worlds`` and ``paper_protocol``.
+        reports: Folder that holds ``samples``, ``worlds`` and ``paper_protocol``.
 
     Raises:
         EquizooError: A marker is missing or there twice, or a report is not in order.
     """
     for dataset in DATASETS:
         text = _marked(text, f"results:{dataset}", _results(dataset, checkpoints, published))
+    text = _marked(text, "samples", _samples(reports / "samples"))
     text = _marked(text, "worlds", _worlds(reports / "worlds"))
     return _marked(text, "protocol", protocol_table(reports / "paper_protocol", published))
 
@@ -47,11 +49,12 @@ def _results(
     groups: dict[tuple[str, str], list[Checkpoint]] = {}
     for config, results in checkpoints:
         if config.dataset == dataset:
-            groups.setdefault((config.family, facts.setting_name(config)), []).append((config, results))
+            about = ", ".join(filter(None, (facts.part(config.domain), facts.setting_name(config))))
+            groups.setdefault((config.family, about), []).append((config, results))
     blocks = []
-    for (_, setting), members in groups.items():
+    for (_, about), members in groups.items():
         known = published_for(members[0][0], published)
-        title = [f"{facts.title}, {setting}:"] if setting else []
+        title = [f"{facts.title}, {about}:"] if about else []
         blocks += [*title, zoo_table(members, known, facts), _source(members, known)]
     return "\n\n".join([f"### {facts.title}", *blocks]) if blocks else ""
 
@@ -63,7 +66,8 @@ def _source(members: Sequence[Checkpoint], published: Published | None) -> str:
         for variant in ("equivariant", "partial")
         for target in config.targets
     )
-    by_checkpoint = len({target.name for config, _ in members for target in config.targets}) == 1
+    facts = dataset_of(members[0][0])
+    by_checkpoint = facts.by_checkpoint({target.name for config, _ in members for target in config.targets})
     ours = "" if by_checkpoint else "γ = 0, "
     seeds = "mean ± deviation where there are several seeds, else one seed" if several else "one seed"
     if published is None:
@@ -73,6 +77,16 @@ def _source(members: Sequence[Checkpoint], published: Published | None) -> str:
         f"Checkpoints: {ours}{seeds}. Published: {published.authors}, "
         f"[{published.paper}]({published.url}), {published.table}, mean ± deviation of {published.seeds} "
         f"seeds, {length}{published.models}, {published.split}. The protocols differ; the cards say how."
+    )
+
+
+def _samples(folder: Path) -> str:
+    found = samples_table(folder)
+    if not found:
+        return ""
+    return (
+        "### Sample efficiency\n\nTest error with every γ at 0 by the number of training systems; one seed, "
+        f"short budgets.\n\n{found}"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from equizoo.hub.card_facts import Dataset
@@ -24,17 +24,19 @@ def zoo_table(checkpoints: Sequence[Checkpoint], published: Published | None, fa
         facts: What is said about the data set.
 
     Returns:
-        A Markdown table: a row a target, or a row a checkpoint if they predict one target.
+        A Markdown table: a row a target, or a row a checkpoint, as the data set has it.
     """
-    targets = {target.name for config, _ in checkpoints for target in config.targets}
-    by_checkpoint = len(targets) == 1
+    by_checkpoint = facts.by_checkpoint(_targets(checkpoints))
     return (_rows_by_checkpoint if by_checkpoint else _rows_by_target)(checkpoints, published, facts)
+
+
+def _targets(checkpoints: Sequence[Checkpoint]) -> list[str]:
+    return list(dict.fromkeys(target.name for config, _ in checkpoints for target in config.targets))
 
 
 def _rows_by_target(checkpoints: Sequence[Checkpoint], published: Published | None, facts: Dataset) -> str:
     columns = published.columns if published else ()
     units = {name: unit for _, results in checkpoints for name, unit in results["units"].items()}
-    targets = list(dict.fromkeys(target.name for config, _ in checkpoints for target in config.targets))
     measured = [test_errors(results, "equivariant") for _, results in checkpoints]
     rows = [
         [
@@ -43,7 +45,7 @@ def _rows_by_target(checkpoints: Sequence[Checkpoint], published: Published | No
             *(shown(errors[name], facts) if name in errors else MISSING for errors in measured),
             *(published_figure(published, column, name, facts) for column in columns if published),
         ]
-        for name in targets
+        for name in _targets(checkpoints)
     ]
     sizes = [results["variants"]["equivariant"]["parameters"] for _, results in checkpoints]
     rows.append(["parameters", "", *map(number, sizes), *(_or_dash(c.parameters) for c in columns)])
@@ -52,14 +54,14 @@ def _rows_by_target(checkpoints: Sequence[Checkpoint], published: Published | No
         known = published.epochs if published and key == "epoch" else None
         rows.append([label, "", *map(_or_dash, costs), *(_or_dash(known) for _ in columns)])
     names = [_link(config) for config, _ in checkpoints]
-    metric = checkpoints[0][1]["metric"]
+    metric = facts.shows or checkpoints[0][1]["metric"]
     return table([f"{metric} on test", "unit", *names, *(f"{c.label}, published" for c in columns)], rows)
 
 
 def _rows_by_checkpoint(
     checkpoints: Sequence[Checkpoint], published: Published | None, facts: Dataset
 ) -> str:
-    (target,) = {target.name for config, _ in checkpoints for target in config.targets}
+    targets = _targets(checkpoints)
     beside = published is not None
     rows = []
     for config, results in sorted(checkpoints, key=lambda one: method_place(method_key(one[1]))):
@@ -68,9 +70,15 @@ def _rows_by_checkpoint(
             [
                 _link(config),
                 method,
-                *(_error(results, variant, target, facts) for variant in ("equivariant", "partial")),
                 *(
-                    published_figure(published, published.column(method, variant), target, facts)
+                    _beside(_error(results, variant, target, facts) for target in targets)
+                    for variant in ("equivariant", "partial")
+                ),
+                *(
+                    _beside(
+                        published_figure(published, published.column(method, variant), target, facts)
+                        for target in targets
+                    )
                     for variant in ("equivariant", "partial")
                     if published is not None
                 ),
@@ -85,9 +93,10 @@ def _rows_by_checkpoint(
     baselines = {k: v for _, results in checkpoints for k, v in results.get("baselines", {}).items()}
     blank = [MISSING] * (7 + 2 * beside)
     rows += [[name, "without a model", shown(error, facts), *blank] for name, error in baselines.items()]
-    unit = facts.unit(checkpoints[0][1]["units"][target])
+    unit = facts.unit(checkpoints[0][1]["units"][targets[0]])
+    which = f", {' / '.join(targets)}" if len(targets) > 1 else ""
     header = [
-        f"{checkpoints[0][1]['metric']} on test [{unit}]",
+        f"{facts.shows or checkpoints[0][1]['metric']} on test [{unit}]{which}",
         "method",
         "γ = 0",
         "branch on",
@@ -100,6 +109,12 @@ def _rows_by_checkpoint(
         "CPU-hours",
     ]
     return table(header, rows)
+
+
+def _beside(figures: Iterable[str]) -> str:
+    """Return the figures of several targets in one cell; a dash if there is none."""
+    found = list(figures)
+    return MISSING if set(found) == {MISSING} else " / ".join(found)
 
 
 def _error(results: Mapping[str, Any], variant: str, target: str, facts: Dataset) -> str:

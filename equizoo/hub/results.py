@@ -4,7 +4,7 @@ It is what :func:`equizoo.training.evaluate.evaluate` returns, with what publish
 
     name, dataset, split, n, method, seed, epochs, threads
     counts       {"train" | "valid" | "test": samples}
-    metric       "MAE" or "MSE"
+    metric       "MAE", "MSE" or "error rate"
     units        {target: unit of its error}
     data         the options of the task
     provenance   {"versions": {package: version}, "data_sha256"}
@@ -13,6 +13,7 @@ It is what :func:`equizoo.training.evaluate.evaluate` returns, with what publish
                   "seconds_per_sample": {batch size: s}}}
     cost         optional: {"status", "epoch", "step", "minutes", "cpu_hours"}
     calibration  optional, molecules only: {variant: {geometry: {"coverage", "n", "half_width", …}}}
+    robustness   optional, point clouds only: see equizoo.training.robustness
     baselines    optional: {name: error of a prediction that needs no model}
     seeds        optional: [{"seed": 42, "errors": {variant: {target: error}}}, …], one entry for every run of
                  the recipe that differs in its seed only, the one that is shipped among them

@@ -16,6 +16,7 @@ FAMILIES = {
     "schnet": ("equizoo.models.schnet", "SchNet", "SchNetConfig"),
     "segnn-particles": ("equizoo.models.segnn_particles", "ParticleSEGNN", "ParticleSEGNNConfig"),
     "segnn-molecules": ("equizoo.models.segnn_molecules", "MoleculeSEGNN", "MoleculeSEGNNConfig"),
+    "egno": ("equizoo.models.egno", "EGNO", "EGNOConfig"),
     "vn-dgcnn": ("equizoo.models.vn_dgcnn", "VNDGCNN", "VNDGCNNConfig"),
 }
 """Family name: module, model class, configuration class."""

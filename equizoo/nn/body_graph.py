@@ -23,9 +23,7 @@ def count_joints(bones: Sequence[tuple[int, int]]) -> int:
     """
     for bone in bones:
         if len(bone) != 2 or bone[0] == bone[1] or not all(0 <= joint < MOST_JOINTS for joint in bone):
-            raise ValueError(
-                f"a bone is two different joints from 0 to {MOST_JOINTS - 1}, got {list(bone)} among the bones"
-            )
+            raise ValueError(f"a bone is two different joints from 0 to {MOST_JOINTS - 1}, got {list(bone)}")
     joints = {joint for bone in bones for joint in bone}
     if joints != set(range(len(joints))) or not joints:
         raise ValueError(f"bones must connect joints 0, 1, … without a gap, got joints {sorted(joints)}")

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 TASKS = {
     "molecule-properties": ("equizoo.pipelines.properties:MoleculePropertyPipeline", "schnet-qm9-ace"),
     "particle-forecasting": ("equizoo.pipelines.particles:ParticleForecastingPipeline", "segnn-nbody-ace"),
+    "point-cloud-classification": (
+        "equizoo.pipelines.point_clouds:PointCloudClassificationPipeline",
+        "vn-dgcnn-modelnet40-ace",
+    ),
+    "motion-forecasting": ("equizoo.pipelines.motion:MotionForecastingPipeline", "egno-mocap-run-ace"),
 }
 
 
@@ -59,14 +64,17 @@ def pipeline(
     """Return the pipeline of a task, ready to be called with inputs.
 
     Args:
-        task: ``"molecule-properties"`` or ``"particle-forecasting"``.
+        task: ``"molecule-properties"``, ``"particle-forecasting"``, ``"point-cloud-classification"`` or
+            ``"motion-forecasting"``.
         model: Name, local folder or Hub id of a checkpoint, or a model that
             :func:`equizoo.from_pretrained` returned; the task's default unless given.
         device: Where the model runs; the CPU unless given.
         variant: ``"equivariant"`` (unless given) or ``"partial"``, of a checkpoint that is loaded here.
         **options: Options of the task's class, see
-            :class:`equizoo.pipelines.properties.MoleculePropertyPipeline` and
-            :class:`equizoo.pipelines.particles.ParticleForecastingPipeline`.
+            :class:`equizoo.pipelines.properties.MoleculePropertyPipeline`,
+            :class:`equizoo.pipelines.particles.ParticleForecastingPipeline`,
+            :class:`equizoo.pipelines.point_clouds.PointCloudClassificationPipeline` and
+            :class:`equizoo.pipelines.motion.MotionForecastingPipeline`.
 
     Returns:
         A callable; what it takes and returns is said in the task's class.

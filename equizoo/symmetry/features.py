@@ -15,7 +15,17 @@ from equizoo.symmetry.featuretype import FeatureType
 from equizoo.symmetry.images import Images
 from equizoo.symmetry.irreps import Irreps
 
-__all__ = ["DirectSum", "FeatureType", "Images", "Irreps", "Labels", "Points", "Scalars", "Vectors"]
+__all__ = [
+    "DirectSum",
+    "FeatureType",
+    "Images",
+    "Irreps",
+    "Labels",
+    "Points",
+    "Scalars",
+    "Trajectories",
+    "Vectors",
+]
 
 
 class Scalars(FeatureType):
@@ -100,6 +110,50 @@ class Points(FeatureType):
 
     def _describe(self) -> str:
         return ""
+
+
+class Trajectories(FeatureType):
+    """Places of a point at several times (..., T, 3), which rotate, reflect and move together.
+
+    Args:
+        frames: Number of times T.
+        per: ``"node"`` or ``"graph"``.
+
+    Example:
+        >>> from equizoo.symmetry import SO3, Trajectories
+        >>> Trajectories(5).act(SO3().sample(), torch.randn(7, 5, 3)).shape
+        torch.Size([7, 5, 3])
+    """
+
+    feature_axes: ClassVar[int] = 2
+
+    def __init__(self, frames: int, per: str = "node") -> None:
+        super().__init__(per)
+        self.frames = frames
+
+    @property
+    def dim(self) -> int:
+        """Three a time."""
+        return 3 * self.frames
+
+    def check(self, x: Tensor) -> None:
+        """Raise ValueError if ``x`` is not (..., T, 3)."""
+        if x.ndim < 2 or x.shape[-2:] != (self.frames, 3):
+            raise ValueError(f"{self!r} expects (..., {self.frames}, 3), got {tuple(x.shape)}")
+
+    def generators(self, algebra: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """Return the matrices of a Lie algebra on flattened (3T) trajectories; see :class:`FeatureType`."""
+        matrices = Points().generators(algebra, dtype)
+        return torch.stack([torch.block_diag(*[matrix] * self.frames) for matrix in matrices])
+
+    def _transform(self, rotation: Tensor, translation: Tensor, x: Tensor) -> Tensor:
+        return x @ rotation.to(x.dtype).mT + translation.to(x.dtype).unsqueeze(-2)
+
+    def _lie(self, omega: Tensor, velocity: Tensor, x: Tensor) -> Tensor:
+        return x @ omega.to(x.dtype).mT + velocity.to(x.dtype)
+
+    def _describe(self) -> str:
+        return str(self.frames)
 
 
 class DirectSum(FeatureType):

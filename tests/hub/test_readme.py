@@ -12,6 +12,7 @@ from equizoo.hub import errors
 from equizoo.hub.card_published import read_published
 from equizoo.hub.config import read_config
 from equizoo.hub.readme import MARKERS, fill_readme
+from equizoo.hub.samples import samples_table
 from equizoo.hub.worlds import worlds_table
 from tests.hub.card_samples import PUBLISHED, particle_checkpoint, row, trained_checkpoint
 
@@ -142,3 +143,19 @@ def test_particles_follow_their_own_protocol(tmp_path):
     write(tmp_path / "paper_protocol", run | {"name": "egno-nbody"})
     with pytest.raises(errors.ConfigError, match="no table of 'nbody' for the run 'egno-nbody'"):
         fill([], tmp_path)
+
+
+def test_sample_efficiency_has_a_row_a_number_of_samples(tmp_path):
+    assert samples_table(tmp_path) == ""
+    for method, count, error in (
+        ("none", 1000, 0.004),
+        ("none", 3000, 0.003),
+        ("ace-equality", 3000, 0.0025),
+    ):
+        content = report(method, 0.0, strict=error, epochs=96 if count == 1000 else 32)
+        content["counts"] = {"train": count}
+        (tmp_path / f"{method}-{count}.json").write_text(json.dumps(content))
+    lines = samples_table(tmp_path).splitlines()
+    assert "none" in lines[0] and lines[0].index("none") < lines[0].index("ace-equality")
+    assert [line.split(" | ")[0].strip("| ") for line in lines[2:]] == ["1,000", "3,000"]
+    assert lines[2].endswith("| 96 | 4.00 | – |") and lines[3].endswith("| 32 | 3.00 | 2.50 |")

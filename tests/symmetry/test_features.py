@@ -19,6 +19,7 @@ from equizoo.symmetry import (
     Permutations,
     Points,
     Scalars,
+    Trajectories,
     Vectors,
 )
 from equizoo.symmetry.irreps import wigner
@@ -134,6 +135,24 @@ def test_batched_elements_act_like_single_ones(kind):
     close(kind.act(g, nodes, index), expected)
     frames = features(kind, 2, 7, seed=5)
     close(kind.act(g, frames, index)[1], kind.act(g, frames[1], index))
+
+
+def test_trajectories_are_points_at_each_time():
+    kind, index = Trajectories(4), torch.tensor([0, 0, 1, 1, 1, 2, 2])
+    x = torch.randn(7, 4, 3, generator=rng(), dtype=torch.float64)
+    g, single = (E3().sample(n, rng(), torch.float64) for n in (3, None))
+    shuffle = Permutations(7).sample(generator=rng(1), dtype=torch.float64)
+    generator = SE3().lie_algebra(torch.float64)[4]
+    for time in range(4):
+        close(kind.act(g, x, index)[:, time], Points().act(g, x[:, time], index))
+        close(kind.act(single, x)[:, time], Points().act(single, x[:, time]))
+        close(kind.lie(generator, x)[:, time], Points().lie(generator, x[:, time]))
+    close(kind.act(g, x[:3]), torch.stack([kind.act(g[b], x[b]) for b in range(3)]))
+    assert torch.equal(kind.act(shuffle, x), x[shuffle.permutation])
+    matrices = kind.generators(SO3().lie_algebra(torch.float64))
+    close((x.flatten(1) @ matrices[1].T).view_as(x), kind.lie(SO3().lie_algebra(torch.float64)[1], x))
+    with pytest.raises(ValueError, match=r"Trajectories\(4\) expects \(\.\.\., 4, 3\), got \(7, 3\)"):
+        kind.act(single, x[:, 0])
 
 
 def test_features_per_graph_ignore_the_index_and_the_order():

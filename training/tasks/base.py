@@ -11,6 +11,7 @@ from torch import LongTensor, Tensor, nn
 if TYPE_CHECKING:
     from equizoo.hub.config import CheckpointConfig
     from equizoo.symmetry.features import FeatureType
+    from equizoo.symmetry.groups import Group
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,12 @@ class Task(Protocol):
 
     Attributes:
         task_name: Task of :func:`equizoo.pipeline` that a trained model answers.
-        metric: ``MAE`` or ``MSE``.
+        metric: ``MAE``, ``MSE`` or ``error rate``.
         n_train: Number of training samples.
         targets: What the model predicts, in order.
         method_target_type: How :meth:`method_targets` transform; None: as the model's output does.
+        groups: Transformations by name under which the equivariance of a model is measured; the first are the
+            rotations that its error is followed under over a run.
     """
 
     task_name: str
@@ -44,6 +47,7 @@ class Task(Protocol):
     n_train: int
     targets: list[Target]
     method_target_type: FeatureType | None
+    groups: Mapping[str, Group]
 
     def setup(self, data_cfg: dict[str, Any], seed: int) -> None:
         """Load the data.

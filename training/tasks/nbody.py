@@ -14,6 +14,7 @@ from torch import LongTensor, Tensor, nn
 from equizoo.data.nbody import NBodySet, World, load_nbody
 from equizoo.symmetry import SO3, Vectors
 from equizoo.training.config import ConfigError, from_dict, nearest
+from equizoo.training.equivariance import GROUPS
 from equizoo.training.tasks.base import Target
 from equizoo.training.tasks.synthetic_particles import synthetic_particles
 
@@ -69,6 +70,7 @@ class NBodyTask:
     task_name = "particle-forecasting"
     metric = "MSE"
     method_target_type = Vectors(1)
+    groups = GROUPS
 
     def __init__(self, device: str = "cpu") -> None:
         self.device = device

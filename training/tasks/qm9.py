@@ -15,6 +15,7 @@ from equizoo.data.molecules import MoleculeSet
 from equizoo.data.qm9 import ELEMENTS as SYMBOLS
 from equizoo.data.qm9 import ENERGIES, TARGET_NAMES, TARGETS, atom_reference, load_qm9
 from equizoo.training.config import ConfigError, from_dict, nearest
+from equizoo.training.equivariance import GROUPS
 from equizoo.training.tasks.base import Target
 from equizoo.training.tasks.statistics import Statistics, fit_statistics
 from equizoo.training.tasks.synthetic import synthetic_molecules
@@ -68,6 +69,7 @@ class Qm9Task:
     task_name = "molecule-properties"
     metric = "MAE"
     method_target_type = None
+    groups = GROUPS
 
     def __init__(self, device: str = "cpu") -> None:
         self.device = device

@@ -1,0 +1,125 @@
+"""Headers of point files, read before the points: what they claim must fit into the file that claims it."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+#: Most vertices and most faces of a file.
+LARGEST_COUNT = 10_000_000
+_LONGEST_HEADER = 64 * 2**10
+_PLY_SIZES = {
+    name: size
+    for size, names in (
+        (1, "char uchar int8 uint8"),
+        (2, "short ushort int16 uint16 float16"),
+        (4, "int uint int32 uint32 float float32"),
+        (8, "int64 uint64 double float64"),
+    )
+    for name in names.split()
+}
+
+
+class _Element(NamedTuple):
+    """An element of a PLY header: its name, its count, and its properties as lists of words."""
+
+    name: str
+    count: int
+    properties: list[list[str]]
+
+
+def check_ply(data: bytes) -> str:
+    """Check the header of a ``.ply`` file against what follows it, and return its format.
+
+    Returns:
+        ``"ascii"``, ``"binary_little_endian"`` or ``"binary_big_endian"``.
+
+    Raises:
+        ValueError: It is no PLY header, has no positions, or claims more or less than there is.
+    """
+    head, found, body = data[:_LONGEST_HEADER].partition(b"end_header")
+    if not re.match(rb"ply\s", data) or not found:
+        raise ValueError("not a PLY file: it does not start with 'ply' and a header that ends")
+    lines = [line.split() for line in head.decode("ascii", errors="replace").splitlines() if line.strip()]
+    form = next((line[1] for line in lines if line[0] == "format" and len(line) == 3), "")
+    if form not in ("ascii", "binary_little_endian", "binary_big_endian"):
+        raise ValueError(f"a PLY file of format {form!r} is not read")
+    elements = _elements(lines)
+    vertex = next((element for element in elements if element.name == "vertex"), None)
+    if vertex is None or not {"x", "y", "z"} <= {words[-1] for words in vertex.properties}:
+        raise ValueError("the PLY file has no element 'vertex' with properties x, y and z")
+    for element in elements:
+        check_count(element.count, element.name)
+    claim = "the header claims " + " and ".join(f"{e.count} × {e.name}" for e in elements)
+    start = len(head) + len(found)
+    if form == "ascii":
+        rows, there = sum(element.count for element in elements), count_lines(data[start:])
+        if there != rows:
+            raise ValueError(f"{claim}, which are {rows} lines, and {there} follow")
+    else:
+        start += 2 if body.startswith(b"\r\n") else 1
+        least, there = sum(element.count * _row(element) for element in elements), len(data) - start
+        lists = any(words[1] == "list" for element in elements for words in element.properties)
+        if there < least or (there > least and not lists):
+            few = "at least " if lists else ""
+            raise ValueError(f"{claim}, which take {few}{least} bytes, and {max(there, 0)} follow")
+    return form
+
+
+def _elements(lines: list[list[str]]) -> list[_Element]:
+    elements: list[_Element] = []
+    for words in lines:
+        if words[0] == "element":
+            if len(words) != 3 or not re.fullmatch(r"\d{1,18}", words[2]):
+                raise ValueError(f"the PLY header has the line {' '.join(words)[:80]!r}")
+            elements.append(_Element(words[1], int(words[2]), []))
+        elif words[0] == "property":
+            types = words[2:4] if words[1:2] == ["list"] else words[1:2]
+            known = len(words) == 2 + len(types) + (len(types) == 2) and all(t in _PLY_SIZES for t in types)
+            if not elements or not types or not known:
+                raise ValueError(f"the PLY header has the line {' '.join(words)[:80]!r}")
+            elements[-1].properties.append(words)
+    return elements
+
+
+def _row(element: _Element) -> int:
+    """Return the bytes of a row; of its lists, those of their length alone."""
+    return sum(_PLY_SIZES[words[2] if words[1] == "list" else words[1]] for words in element.properties)
+
+
+def check_off(data: bytes) -> None:
+    """Check the header of an ``.off`` file against what follows it.
+
+    Raises:
+        ValueError: It is no OFF header, or claims more or less than there is.
+    """
+    text = re.sub(rb"#[^\n]*", b"", data).replace(b"\r", b"\n").lstrip()
+    header = re.match(rb"(?:ST|C|N)*OFF\s*(\d{1,18})[ \t]+(\d{1,18})(?:[ \t]+\d{1,18})?[ \t]*(?:\n|$)", text)
+    if header is None:
+        raise ValueError(
+            "not an OFF file: it does not start with 'OFF' and its numbers of vertices and faces"
+        )
+    vertices, faces = int(header[1]), int(header[2])
+    check_count(vertices, "vertex")
+    check_count(faces, "face")
+    lines = [line for line in text[header.end() :].splitlines() if line.strip()]
+    claim = f"the header claims {vertices} vertices and {faces} faces, and"
+    if len(lines) != vertices + faces:
+        raise ValueError(f"{claim} {len(lines)} lines follow")
+    if vertices and (last := len(lines[vertices - 1].split())) != (first := len(lines[0].split())):
+        raise ValueError(f"{claim} the first of these vertices has {first} numbers and the last {last}")
+
+
+def check_count(count: int, name: str) -> None:
+    """Refuse a count above :data:`LARGEST_COUNT`.
+
+    Raises:
+        ValueError: It is above.
+    """
+    if count > LARGEST_COUNT:
+        raise ValueError(f"the header claims {count} × {name}, and the limit is {LARGEST_COUNT}")
+
+
+def count_lines(body: bytes) -> int:
+    """Return how many lines of ``body`` are not blank."""
+    return sum(1 for line in body.splitlines() if line.strip())

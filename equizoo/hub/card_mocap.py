@@ -1,0 +1,131 @@
+"""What a model card says about recordings of walking and running bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from equizoo.hub.card_facts import Dataset
+from equizoo.hub.config import CheckpointConfig
+
+_PUBLISHED_HORIZON, _PUBLISHED_FRAMES = 30, 5
+_SUBJECTS = {"run": "9, running", "walk": "35, walking"}
+_TRIALS = {"run": (5, 3, 3), "walk": (11, 6, 6)}
+_HEIGHTS = {
+    "fixed": "the height of a joint over a fixed scale among its inputs",
+    "published": "the height of a joint over the largest of its batch among its inputs",
+    "none": "no height among the inputs",
+}
+_TURNED = {"vertical": "turned at random about the vertical", "so3": "turned at random"}
+
+
+class MoCap(Dataset):
+    """CMU motion capture: subject 9 runs, subject 35 walks; one part of the data set for each."""
+
+    text = (
+        "CMU motion capture: recordings of one person at 120 Hz as positions of 31 joints, by forward "
+        "kinematics from the joint angles. Lengths are ASF units of 0.0564 m; y is up and the floor is y = 0."
+    )
+    papers = ("egno", "gmn", "cmu")
+    limits = (
+        "One person, one floor, one way of moving: other people, gaits, turns, slopes and objects were never "
+        "seen.",
+        "Bones are not kept rigid: nothing in the model holds their lengths.",
+    )
+    title, sample = "CMU motion capture", "motion"
+    measured = ", at the last target frame, over all joints and axes"
+    norm = (
+        "over the coordinates of a joint at all target frames, divided by the root mean square of a "
+        "coordinate's displacement"
+    )
+    exponent = -2
+    sources = "equizoo.data.mocap"
+
+    def split(self, config: CheckpointConfig, results: Mapping[str, Any]) -> str:
+        """Return which trials and start frames each part has."""
+        train, valid, test = _TRIALS[config.domain.motion]
+        starts = results["data"].get("starts", "published")
+        kept = "all start frames" if starts == "all" else "the first published start frames"
+        text = (
+            f"whole trials, by the published indices: {train} for training ({kept} of each), {valid} for "
+            f"validation and {test} for testing (the published start frames)"
+        )
+        if config.domain.motion == "walk":
+            text += "; which trial has which published index is assumed to be the sorted order of their names"
+        return text
+
+    def notes(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
+        """Name the frames, what is done to training samples, and which symmetries the data break."""
+        domain, data = config.domain, results["data"]
+        first = domain.horizon - domain.frames + 1
+        turned = _TURNED.get(data.get("rotate", "none"))
+        mirrored = "every other one is mirrored along its way" if data.get("mirror") else None
+        changed = " and ".join(part for part in (turned, mirrored) if part)
+        return [
+            f"Subject {_SUBJECTS[domain.motion]}. Input: positions at a frame and their change up to the "
+            f"next; "
+            f"targets: positions {first} to {domain.horizon} frames later "
+            f"({domain.horizon / domain.frame_rate:g} s)",
+            *([f"Training samples: {changed}"] if changed else []),
+            *([self._gaps(domain.symmetry_gap)] if domain.symmetry_gap else []),
+        ]
+
+    def setting(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
+        """Say how the height enters, and which start frames are trained on."""
+        parts = [_HEIGHTS[config.config["height"]]] if config.config.get("height") in _HEIGHTS else []
+        if results["data"].get("starts") == "all":
+            parts.append("all start frames of the training trials")
+        return parts
+
+    def unlike(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
+        """Say what the height among the inputs takes from the symmetry of the model."""
+        height = config.config.get("height")
+        lines = []
+        if height in ("fixed", "published"):
+            lines.append(
+                "The height of a joint is among its inputs: what is left of E(3) are rotations about the "
+                "vertical, "
+                "mirrors in vertical planes and horizontal translations."
+            )
+        if height == "published":
+            lines.append(
+                "The height is relative to the largest of the batch, so a prediction depends on the "
+                "other bodies "
+                "that are predicted with it."
+            )
+        return lines
+
+    def part(self, settings: Mapping[str, Any]) -> str:
+        """Return the motion: a table was published for each."""
+        return str(settings.get("motion", "run"))
+
+    def setting_name(self, config: CheckpointConfig) -> str:
+        """Return the target frames, if they are not the published ones."""
+        horizon, frames = config.domain.horizon, config.domain.frames
+        published = (horizon, frames) == (_PUBLISHED_HORIZON, _PUBLISHED_FRAMES)
+        return "" if published else f"frames {horizon - frames + 1} to {horizon}"
+
+    def round_off(self, config: CheckpointConfig) -> str:
+        """Say under which transformations the equivariant variant has no error beyond round-off."""
+        if config.config.get("height", "none") == "none":
+            return super().round_off(config)
+        return (
+            "Under rotations about the vertical, mirrors in vertical planes and horizontal translations, "
+            "what the "
+            "`equivariant` variant shows is round-off; under the others it is what the height among its "
+            "inputs does."
+        )
+
+    def _gaps(self, gaps: Mapping[str, tuple[float, ...]]) -> str:
+        """Return the symmetry gap of the training data by group, and what it says."""
+        figures = ", ".join(f"{name} {value:.3g} ± {error:.2g}" for name, (value, error) in gaps.items())
+        broken = [name for name, (value, error) in gaps.items() if value > 3 * error]
+        kept = [name for name in gaps if name not in broken]
+        said = [f"{' and '.join(broken)} broken"] if broken else []
+        said += [f"{' and '.join(kept)} not seen to be broken"] if kept else []
+        return (
+            "Symmetry gap of the training data (squared energy distance of positions and displacements "
+            "from their "
+            f"symmetrisation over their size; frames of a trial are not independent, so errors are larger): "
+            f"{figures}. So: {', '.join(said)}"
+        )

@@ -1,0 +1,143 @@
+"""What a model card says about ModelNet40, and about how a classifier fares on worse clouds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from equizoo.hub.card_facts import Dataset
+from equizoo.hub.card_published import Published
+from equizoo.hub.card_tables import shown, table
+from equizoo.hub.config import CheckpointConfig
+
+_TRAINING = 9_843
+_ROTATIONS = {"so3": "turned at random", "z": "turned at random about the vertical", "aligned": "not turned"}
+_CHANGES = {
+    "none": "as they are",
+    "replaced": "{:.3g} % of the points replaced by the first one",
+    "removed": "{:.3g} % of the points taken out",
+    "jitter": "noise of {:g} radii on each coordinate",
+    "scale": "{:g} times as large",
+}
+_PERCENT = ("replaced", "removed")
+
+
+class ModelNet40(Dataset):
+    """ModelNet40 with a validation part, of which accuracies are shown in the place of error rates."""
+
+    text = (
+        "ModelNet40: CAD models of 40 kinds of objects, as random points of their surfaces, each cloud "
+        "centred and scaled to the unit sphere."
+    )
+    papers = ("modelnet",)
+    limits = (
+        "It knows 40 kinds of man-made objects as whole, clean CAD models: a scan sees one side only, has a "
+        "background and noise, and an object of another kind gets one of the 40 names all the same.",
+        "ModelNet40 is for academic research; the copyright of the CAD models stays with their authors. Mind "
+        "this before the weights are used otherwise.",
+    )
+    title, sample = "ModelNet40", "cloud"
+    measured = (
+        ": over all objects (instance), and the mean over the classes of the accuracy in each (class). Test "
+        "clouds are the same in every evaluation"
+    )
+    norm = "over the logits of a cloud"
+    shows, better = "accuracy", "above"
+    sources = "equizoo.data.modelnet40"
+
+    def figure(self, error: float) -> float:
+        """Return the accuracy [%] for an error rate [%]."""
+        return 100.0 - error
+
+    def by_checkpoint(self, targets: Collection[str]) -> bool:
+        """Put the two accuracies of a checkpoint side by side."""
+        return True
+
+    def split(self, config: CheckpointConfig, results: Mapping[str, Any]) -> str:
+        """Return how the validation part is chosen."""
+        data = results["data"]
+        return (
+            f"the published parts; {100 * data.get('valid_fraction', 0.1):.3g} % of the training objects of "
+            f"each class, chosen with seed {data.get('split_seed', 0)}, are for validation"
+        )
+
+    def notes(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
+        """Say which points a cloud has, and what is done to training and test clouds."""
+        domain, data = config.domain, results["data"]
+        points = "drawn anew in every epoch" if data.get("resample") else "the first of each object"
+        tested = _ROTATIONS[data.get("test_rotations", "so3")]
+        there = results["counts"]["train"] + results["counts"]["valid"]
+        lacking = f"The data had {there:,} of the {_TRAINING:,} published training objects"
+        return [
+            f"{domain.points} points a cloud, in training {points}; training clouds are "
+            f"{_ROTATIONS[domain.rotations]}, test clouds {tested}",
+            *([lacking] if there < _TRAINING else []),
+        ]
+
+    def setting(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
+        """Say whether training saw more points than the published one."""
+        return ["fresh points of each surface in every epoch"] if results["data"].get("resample") else []
+
+    def unlike(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
+        """Say that the size of a cloud matters, and that clouds which are not centred do where they do."""
+        lines = ["The size of a cloud matters: scale it to the unit sphere, as the pipeline does."]
+        if config.config.get("centre") is False:
+            lines.append("The model does not centre clouds, so no variant is translation-invariant.")
+        return lines
+
+    def caveats(
+        self,
+        config: CheckpointConfig,
+        results: Mapping[str, Any],
+        published: Published,
+        lower: Collection[str],
+    ) -> list[str]:
+        """Say how the published accuracies were chosen and averaged."""
+        return [
+            "The published figures are those of the best epoch on the test set, chosen separately for either "
+            "accuracy and variant, under rotations that are drawn anew in each epoch; they are means over "
+            "batches, and class accuracy is averaged in each batch first. Here the epoch is chosen on "
+            "validation clouds, and the test set plays no part in it."
+        ]
+
+    def sections(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
+        """Return the section on worse clouds and on probabilities."""
+        measured = results.get("robustness")
+        if not measured:
+            return ["## Worse clouds\n\nNot measured."]
+        return [
+            "\n\n".join(
+                [
+                    "## Worse clouds",
+                    f"Accuracy (instance / class) [%] on {measured['n']:,} test clouds of "
+                    f"{measured['points']} points that are changed after centring and scaling, without "
+                    "training on such:",
+                    self._conditions(config, measured),
+                    self._probabilities(config, measured),
+                ]
+            )
+        ]
+
+    def _conditions(self, config: CheckpointConfig, measured: Mapping[str, Any]) -> str:
+        figures = {variant: measured["variants"][variant]["conditions"] for variant in config.variants}
+        rows = []
+        for conditions in zip(*figures.values(), strict=True):
+            change, level = conditions[0]["change"], conditions[0]["level"]
+            amount = 100 * level if change in _PERCENT else level
+            cells = (" / ".join(shown(rate, self) for rate in c["errors"].values()) for c in conditions)
+            rows.append([_CHANGES[change].format(amount), *cells])
+        return table(["clouds", *(f"`{variant}`" for variant in figures)], rows)
+
+    def _probabilities(self, config: CheckpointConfig, measured: Mapping[str, Any]) -> str:
+        lines = []
+        for variant in config.variants:
+            one = measured["variants"][variant]["calibration"]
+            lines.append(
+                f"- `{variant}`: {100 * one['ece']:.2f} % before, {100 * one['ece_scaled']:.2f} % after; "
+                f"negative log likelihood {one['nll']:.3f} before, {one['nll_scaled']:.3f} after"
+            )
+        return (
+            "Expected calibration error of the probabilities on test clouds (15 intervals), before and after "
+            f"the logits are divided by {measured['temperature']:.3g}, fitted on validation clouds; the "
+            "pipeline does so:\n\n" + "\n".join(lines)
+        )

@@ -1,0 +1,47 @@
+"""The table of sample efficiency: the error of each method by the number of training samples.
+
+What is kept of each run is the JSON that ``equizoo evaluate`` wrote, in ``model_cards/samples/``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from equizoo.hub.card_datasets import DATASETS
+from equizoo.hub.card_facts import find
+from equizoo.hub.card_models import method_place
+from equizoo.hub.card_tables import MISSING, shown, table
+from equizoo.hub.results import method_key, test_errors
+from equizoo.hub.strict import read_json
+
+TARGET = "position"
+
+
+def samples_table(folder: Path) -> str:
+    """Return the errors at γ = 0 of every run of a folder, a row a number of samples, a column a method.
+
+    Args:
+        folder: Folder of JSON files, see :mod:`equizoo.hub.results`; one run a method and number of samples.
+
+    Returns:
+        A Markdown table; empty if there is no file.
+    """
+    reports = [read_json(path) for path in sorted(folder.glob("*.json"))]
+    if not reports:
+        return ""
+    facts = find(DATASETS, reports[0]["dataset"], "data set", "card_datasets")
+    unit = facts.unit(reports[0]["units"][TARGET])
+    runs = {(report["counts"]["train"], method_key(report)): report for report in reports}
+    methods = sorted({method for _, method in runs}, key=method_place)
+    rows = []
+    for count in sorted({count for count, _ in runs}):
+        mine = [runs.get((count, method)) for method in methods]
+        epochs = sorted({report["epochs"] for report in mine if report})
+        errors = [MISSING if r is None else shown(test_errors(r, "equivariant")[TARGET], facts) for r in mine]
+        rows.append([f"{count:,}", ", ".join(map(str, epochs)), *errors])
+    header = [
+        "training samples",
+        "epochs",
+        *(f"{method}, {reports[0]['metric']} [{unit}]" for method in methods),
+    ]
+    return table(header, rows)
