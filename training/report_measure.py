@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from equizoo.relaxation.bounds import equivariance_bound
 from equizoo.relaxation.layer import Relaxation, projected, relaxations
 from equizoo.symmetry.gap import symmetry_gap
-from equizoo.symmetry.groups import SO3
+from equizoo.symmetry.groups import Group
 from equizoo.symmetry.measure import equivariance_error, evaluating, layer_equivariance_errors
 from equizoo.training.equivariance import sample_batch, sample_inputs
 from equizoo.training.tasks import Task
@@ -115,14 +115,16 @@ def measure(model: nn.Module, task: Task, samples: int = 256) -> Measured:
     terms = relaxations(model)
     index = batch["batch"].cpu()
     generator = torch.Generator().manual_seed(0)
+    rotations = next(iter(task.groups.values()))
     with evaluating(model):
         seen, output = _record(model, terms, inputs)
         if not seen:
             raise ValueError("no relaxed layer of this model adds its term by itself")
-        errors = layer_equivariance_errors(model, inputs, SO3(), generator=generator)
-        error = equivariance_error(model, inputs, SO3(), generator=generator).rel_mean
+        errors = layer_equivariance_errors(model, inputs, rotations, generator=generator)
+        error = equivariance_error(model, inputs, rotations, generator=generator).rel_mean
         layers = []
-        for name, (values, term, after) in seen.items():
+        for name, found in seen.items():
+            *values, term, after = (_node_first(x, index) for x in (*found[0], *found[1:]))
             sizes = _graph_norms(torch.cat([v.flatten(1) for v in values], 1), index)
             layers.append(
                 Layer(
@@ -132,7 +134,7 @@ def measure(model: nn.Module, task: Task, samples: int = 256) -> Measured:
                     float(sizes.max()),
                     _gain(model, terms[name], few, generator),
                     errors[name].rel_mean if name in errors else None,
-                    _gap(terms[name], values, after, index, generator),
+                    _gap(terms[name], values[0], after, index, rotations, generator),
                 )
             )
     size = float(_graph_norms(output, index).square().mean().sqrt())
@@ -166,6 +168,11 @@ def _record(model: nn.Module, terms: dict[str, Relaxation], inputs: dict[str, An
         for handle in handles:
             handle.remove()
     return seen, output
+
+
+def _node_first(x: Tensor, index: Tensor) -> Tensor:
+    """Return rows ``(N, T, C)`` of features ``(T, N, C)`` at several times; others as they are."""
+    return x.transpose(0, 1) if x.ndim == 3 and len(x) != len(index) == x.shape[1] else x
 
 
 def _graph_norms(x: Tensor, index: Tensor) -> Tensor:
@@ -211,7 +218,7 @@ def _shifted(term: Relaxation, shift: Tensor) -> Iterator[None]:
 
 
 def _gap(
-    term: Relaxation, values: list[Tensor], after: Tensor, index: Tensor, generator: torch.Generator
+    term: Relaxation, x: Tensor, y: Tensor, index: Tensor, group: Group, generator: torch.Generator
 ) -> tuple[float, float] | None:
     """Return the squared energy distance of a layer's features from their symmetrisation, relative to size.
 
@@ -220,9 +227,9 @@ def _gap(
     if term.in_type is None or isinstance(term.in_type, (tuple, list)) or term.out_type is None:
         return None
     first = torch.cat([torch.zeros(1, dtype=torch.long), (index.diff() > 0).nonzero().flatten() + 1])
-    x, y = values[0][first], after[first]
     if len(first) < 8:
         return None
-    gap = symmetry_gap(x, y, term.in_type, term.out_type, SO3(), generator=generator)
-    size = float(torch.cat([x, y], 1).norm(dim=1).mean())
+    x, y = x[first], y[first]
+    gap = symmetry_gap(x, y, term.in_type, term.out_type, group, generator=generator)
+    size = float(torch.cat([x, y], -1).flatten(1).norm(dim=1).mean())
     return gap.value / size, gap.standard_error / size

@@ -121,4 +121,4 @@ class BodyLayer(nn.Module):
 def _constant(r: Tensor, square: Tensor, graph: BodyGraph) -> tuple[Tensor, Tensor]:
     """Return hops and squared distances at the start in the shape ``(T, B, E, 1)``."""
     shape = (*r.shape[:3], 1)
-    return graph.hops.to(r.dtype).expand(shape), square.expand(shape)
+    return graph.hops.expand(shape), square.expand(shape)

@@ -15,8 +15,8 @@ from torch.nn.functional import linear, silu
 
 from equizoo.nn.body_graph import BodyGraph
 
-ROWS = 650
-"""Edges that are taken at a time: 128 features of so many take a third of a megabyte."""
+ROWS = 1300
+"""Edges that are taken at a time: 128 features of so many take two thirds of a megabyte."""
 
 
 class MessageWeights(NamedTuple):
@@ -86,7 +86,9 @@ def edge_messages(
     ):
         return plain_messages(receiver, sender, invariants, weights, graph)
     arguments = (x.flatten(0, 1) for x in (receiver, sender, invariants))
-    push, received = _EdgeMessages.apply(*arguments, *weights, graph.receivers, graph.senders)
+    push, received = _EdgeMessages.apply(
+        *arguments, *weights, graph.receivers, graph.senders, torch.is_grad_enabled()
+    )
     shape = receiver.shape[:2]
     return push.unflatten(0, shape), received.unflatten(0, shape)
 
@@ -95,11 +97,10 @@ class _EdgeMessages(torch.autograd.Function):
     """The same for ``(S, ...)``, S = T·B, and weights one by one."""
 
     @staticmethod
-    def forward(ctx: Any, receiver: Tensor, sender: Tensor, invariants: Tensor, *rest: Tensor) -> Any:
-        w1, w2, b2, w3, b3, w4, b4, receivers, senders = rest
+    def forward(ctx: Any, receiver: Tensor, sender: Tensor, invariants: Tensor, *rest: Any) -> Any:
+        w1, w2, b2, w3, b3, w4, b4, receivers, senders, keep = rest
         (slices, edges), width = invariants.shape[:2], w2.shape[0]
         step = max(1, ROWS // edges)
-        keep = any(ctx.needs_input_grad)
         z = receiver.new_empty(3, slices if keep else min(step, slices), edges, width)
         push, received = receiver.new_empty(slices, edges, 1), torch.zeros_like(receiver)
         spare = receiver.new_empty(min(step, slices), edges, width)
@@ -118,7 +119,8 @@ class _EdgeMessages(torch.autograd.Function):
             torch.addmm(b3, _rows(y), w3.T, out=_rows(z3))
             torch.sigmoid(z3, out=y).mul_(z3)
             torch.addmm(b4, _rows(y), w4.T, out=_rows(push[here]))
-        ctx.save_for_backward(z, invariants, w1, w2, w3, w4, receivers, senders)
+        if keep:
+            ctx.save_for_backward(z, invariants, w1, w2, w3, w4, receivers, senders)
         return push, received
 
     @staticmethod
@@ -154,7 +156,7 @@ class _EdgeMessages(torch.autograd.Function):
             of_sender[here].index_add_(1, senders, g)
             d1.addmm_(_rows(g).T, _rows(invariants[here]))
             torch.mm(_rows(g), w1, out=_rows(of_invariants[here]))
-        return of_receiver, of_sender, of_invariants, *grads, None, None
+        return of_receiver, of_sender, of_invariants, *grads, None, None, None
 
 
 def _rows(x: Tensor) -> Tensor:

@@ -228,9 +228,7 @@ def _compare(
         difference = call(*moved) - out_type.act(element, output)
         errors.append(_row_norms(difference, out_type))
     error = torch.stack(errors).double()
-    scale = float(
-        (scale_from.norm(dim=-1) if scale_from.ndim else scale_from).double().square().mean().sqrt()
-    )
+    scale = float(_row_norms(scale_from, out_type).double().square().mean().sqrt())
     mean, largest = float(error.mean()), float(error.max())
     relative = [value / scale if scale else (float("inf") if value else 0.0) for value in (mean, largest)]
     return EquivarianceError(mean, largest, *relative)

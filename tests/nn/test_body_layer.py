@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch.nn.functional import silu
 
+from equizoo.nn import edge_messages as edge_messages_module
 from equizoo.nn.body_graph import BodyGraph, count_joints
 from equizoo.nn.body_layer import BodyLayer
+from equizoo.nn.edge_messages import MessageWeights, edge_messages, plain_messages
 
 CHAIN = ((1, 0), (2, 1), (3, 2), (4, 1))
 
@@ -86,3 +88,47 @@ def test_gradients():
 
     arguments = tuple(y.requires_grad_() for y in (x, v, h, square))
     assert torch.autograd.gradcheck(function, arguments)
+
+
+def message_inputs(frames=3, bodies=2, width=6, dtype=torch.float64):
+    torch.manual_seed(1)
+    graph = BodyGraph(CHAIN)
+    shapes = [(frames, bodies, 5, width)] * 2 + [(frames, bodies, len(graph.senders), 3)]
+    shapes += [(width, 3), (width, width), (width,), (width, width), (width,), (1, width), (1,)]
+    return graph, [torch.randn(shape, dtype=dtype, requires_grad=True) for shape in shapes]
+
+
+def call(function, graph, tensors):
+    return function(*tensors[:3], MessageWeights(*tensors[3:]), graph)
+
+
+@pytest.mark.parametrize("rows", [1, 40, 10_000])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+def test_messages_in_pieces_are_the_messages(rows, dtype, monkeypatch):
+    monkeypatch.setattr(edge_messages_module, "ROWS", rows)
+    graph, tensors = message_inputs(dtype=dtype)
+    tolerance = {"rtol": 1e-12, "atol": 1e-12} if dtype == torch.float64 else {"rtol": 1e-4, "atol": 1e-4}
+    results = []
+    for function in (plain_messages, edge_messages):
+        push, received = call(function, graph, tensors)
+        loss = push.sin().sum() + (received * received.detach().cos()).sum()
+        results.append((push, received, *torch.autograd.grad(loss, tensors)))
+    for expected, found in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, **tolerance)
+    with torch.no_grad():
+        assert all(map(torch.equal, call(edge_messages, graph, tensors), results[1][:2]))
+
+
+def test_message_gradients():
+    graph, tensors = message_inputs(frames=1, bodies=1, width=3)
+    assert torch.autograd.gradcheck(lambda *x: call(edge_messages, graph, x), tensors)
+
+
+def test_messages_can_be_transformed():
+    graph, tensors = message_inputs()
+    tangents = [torch.ones_like(x) for x in tensors]
+    found, expected = (
+        torch.func.jvp(lambda *x, f=f: call(f, graph, x), tuple(tensors), tuple(tangents))[1]
+        for f in (edge_messages, plain_messages)
+    )
+    assert all(map(torch.equal, found, expected))

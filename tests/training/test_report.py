@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from equizoo.relaxation.layer import projected, relaxations
-from equizoo.training.config import ConfigError, RunConfig
+from equizoo.training.config import ConfigError, RunConfig, load_recipe
 from equizoo.training.evaluate import evaluate
 from equizoo.training.loop import train
 from equizoo.training.report import write_report
@@ -151,3 +151,17 @@ def test_constants_cover_what_was_measured() -> None:
 def test_text_is_escaped() -> None:
     assert paragraph("<b> & c") == "<p>&lt;b&gt; &amp; c</p>"
     assert "<td>a&lt;1</td>" in table(["x"], [["a<1"]])
+
+
+@pytest.mark.parametrize("family", ["motion", "clouds"])
+def test_other_families_have_their_layers(family: str, tmp_path: Path) -> None:
+    from tests.training import test_mocap, test_modelnet40
+
+    recipe, small = {
+        "motion": ("egno-mocap-run-ace", {**test_mocap.TINY, "model.layers": 2}),
+        "clouds": ("vn-dgcnn-modelnet40-ace", test_modelnet40.TINY_CLOUDS),
+    }[family]
+    train(load_recipe(recipe).replace(**small), tmp_path, progress=False)
+    page = write_report(tmp_path, samples=12).read_text(encoding="utf-8")
+    assert "Symmetry by layer" in page
+    assert {"motion": "layers.1.positions", "clouds": "frame_1.direction"}[family] in page
