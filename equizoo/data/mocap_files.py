@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from equizoo.data.asf_amc import LARGEST_FILE, joint_positions, read_amc, read_asf
+from equizoo.data.acclaim import LARGEST_FILE
+from equizoo.data.amc import joint_positions, read_amc
+from equizoo.data.asf import read_asf
 from equizoo.data.qm9_files import Source
 
 log = logging.getLogger(__name__)

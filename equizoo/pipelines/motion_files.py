@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equizoo.data import asf_amc
+from equizoo.data.amc import read_motion as read_recording
 from equizoo.pipelines.motion_windows import BadMotion
 
 SUFFIXES = (".npz", ".amc")
@@ -94,7 +94,7 @@ def _read_npz(data: bytes, joints: Sequence[str]) -> tuple[np.ndarray, np.ndarra
 
 
 def _read_amc(path: Path, skeleton: Path, joints: Sequence[str]) -> np.ndarray:
-    positions, names = asf_amc.read_motion(skeleton, path)
+    positions, names = read_recording(skeleton, path)
     return positions[:, _order(names, joints)]
 
 

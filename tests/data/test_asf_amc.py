@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from equizoo.data import asf_amc
-from equizoo.data.asf_amc import read_amc, read_asf, read_motion, rotation
+from equizoo.data.amc import read_amc, read_motion
+from equizoo.data.asf import read_asf, rotation
 
 ASF = """# made for this test
 :version 1.10
@@ -188,12 +188,12 @@ def test_what_is_no_text_or_empty(write):
 def test_sizes_are_bounded(write, monkeypatch):
     asf, amc = write()
     bones = read_asf(asf)
-    monkeypatch.setattr(asf_amc, "MOST_PLACES", 5)
+    monkeypatch.setattr("equizoo.data.amc.MOST_PLACES", 5)
     with pytest.raises(ValueError, match="more than 1 frames"):
         read_amc(amc, bones)
-    monkeypatch.setattr(asf_amc, "MOST_BONES", 3)
+    monkeypatch.setattr("equizoo.data.asf.MOST_BONES", 3)
     with pytest.raises(ValueError, match="more than 3 bones"):
         read_asf(asf)
-    monkeypatch.setattr(asf_amc, "LARGEST_FILE", 100)
+    monkeypatch.setattr("equizoo.data.acclaim.LARGEST_FILE", 100)
     with pytest.raises(ValueError, match="larger than"):
         read_asf(asf)
