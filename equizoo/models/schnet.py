@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from equizoo.nn.affine import NormalisedLinear
-from equizoo.nn.checks import check_molecules
+from equizoo.nn.checks import molecule_inputs
 from equizoo.nn.continuous_filter import PlainConvolution, TabulatedConvolution, convolution
 from equizoo.nn.pairs import pairs_within
 from equizoo.nn.radial import GaussianBasis, cosine_envelope, shifted_softplus
@@ -208,15 +208,7 @@ class SchNet(nn.Module):
             ValueError: No atoms, shapes that do not fit, an unsorted ``batch``, an atomic number outside 1 to
                 99, or positions that are not finite.
         """
-        if pos is None:
-            if not (hasattr(z, "pos") and hasattr(z, "z")):
-                raise TypeError("SchNet takes z, pos and batch, or one PyG Data or Batch that has z and pos")
-            z, pos, batch = z.z, z.pos, getattr(z, "batch", None)
-        if batch is None:
-            batch, num_graphs = torch.zeros(pos.shape[0], dtype=torch.long, device=pos.device), 1
-        if not torch.compiler.is_compiling():
-            check_molecules(z, pos, batch)
-        z, count = z.long(), int(batch[-1]) + 1 if num_graphs is None else num_graphs
+        z, pos, batch, count = molecule_inputs(z, pos, batch, num_graphs)
         cutoff, h = self.config.cutoff, self.embedding(z)
         convolve = convolution(pairs_within(pos, batch, count, cutoff), cutoff)
         basis = self.basis(convolve.distance)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from equizoo.models.segnn import BRANCHES, GatedProduct, SteerableLayer, balanced_irreps
-from equizoo.nn.checks import check_molecules
+from equizoo.nn.checks import molecule_inputs
 from equizoo.nn.coupling import CouplingTable
 from equizoo.nn.edges import Edges
 from equizoo.nn.harmonics import spherical_harmonics
@@ -218,17 +218,7 @@ class MoleculeSEGNN(nn.Module):
             ValueError: No atoms, shapes that do not fit, an unsorted ``batch``, an element that the network
                 does not know, positions that are not finite, or two atoms in one place.
         """
-        if pos is None:
-            if not (hasattr(z, "pos") and hasattr(z, "z")):
-                raise TypeError(
-                    "MoleculeSEGNN takes z, pos and batch, or one PyG Data or Batch that has z and pos"
-                )
-            z, pos, batch = z.z, z.pos, getattr(z, "batch", None)
-        if batch is None:
-            batch, num_graphs = torch.zeros(pos.shape[0], dtype=torch.long, device=pos.device), 1
-        if not torch.compiler.is_compiling():
-            check_molecules(z, pos, batch)
-        z, count = z.long(), int(batch[-1]) + 1 if num_graphs is None else num_graphs
+        z, pos, batch, count = molecule_inputs(z, pos, batch, num_graphs)
         pairs = pairs_within(pos, batch, count, self.config.radius)
         kind = z.unsqueeze(1) == self.elements
         if not torch.compiler.is_compiling():

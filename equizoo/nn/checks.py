@@ -2,8 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
+
+
+def molecule_inputs(
+    z: Any, pos: Tensor | None, batch: Tensor | None, num_graphs: int | None
+) -> tuple[Tensor, Tensor, Tensor, int]:
+    """Return what a model of molecules was called with: tensors, or one PyG ``Data`` or ``Batch``.
+
+    Args:
+        z: ``(N,)`` atomic numbers, or an object with ``z``, ``pos`` and perhaps ``batch``.
+        pos: ``(N, 3)`` positions.
+        batch: ``(N,)`` molecule of each atom; None for one molecule.
+        num_graphs: B, if it is known.
+
+    Returns:
+        ``z`` as int64, ``pos``, ``batch`` and B.
+
+    Raises:
+        TypeError: ``pos`` is missing.
+        ValueError: See :func:`check_molecules`.
+    """
+    if pos is None:
+        if not (hasattr(z, "pos") and hasattr(z, "z")):
+            raise TypeError("give z, pos and batch, or one PyG Data or Batch that has z and pos")
+        z, pos, batch = z.z, z.pos, getattr(z, "batch", None)
+    if batch is None:
+        batch, num_graphs = torch.zeros(pos.shape[0], dtype=torch.long, device=pos.device), 1
+    if not torch.compiler.is_compiling():
+        check_molecules(z, pos, batch)
+    return z.long(), pos, batch, int(batch[-1]) + 1 if num_graphs is None else num_graphs
 
 
 def check_molecules(z: Tensor, pos: Tensor, batch: Tensor) -> None:
