@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import torch
 from torch import LongTensor, Tensor, nn
+
+from equizoo.symmetry.measure import evaluating
+from equizoo.training.config import ConfigError
 
 if TYPE_CHECKING:
     from equizoo.hub.config import CheckpointConfig
@@ -120,3 +124,29 @@ def error_units(task: Task) -> dict[str, str]:
     """Return the unit of each target's error: that of the target, squared under ``MSE``."""
     square = "²" if task.metric == "MSE" else ""
     return {target.name: target.unit + square for target in task.targets}
+
+
+def build_network(model_cfg: Mapping[str, Any], relaxed: bool, device: str) -> nn.Module:
+    """Build the model of a recipe's ``model`` section.
+
+    Raises:
+        ConfigError: The family or one of its configuration keys is unknown, or a value cannot be used.
+    """
+    from equizoo.models import build_model
+
+    config = dict(model_cfg)
+    try:
+        return build_model(config.pop("family", None), config, relaxed=relaxed).to(device)
+    except (TypeError, KeyError, ValueError) as error:
+        raise ConfigError(f"model: {error.args[0]}") from None
+
+
+@torch.no_grad()
+def outputs_in_parts(task: Task, model: nn.Module, samples: Any, batch_size: int) -> Tensor:
+    """Return the float64 outputs of a model, in evaluation mode, for all samples in order."""
+    with evaluating(model):
+        parts = [
+            task.forward(model, task.batch(samples, indices)).double().cpu()
+            for indices in torch.arange(len(samples)).split(batch_size)
+        ]
+    return torch.cat(parts)

@@ -16,7 +16,7 @@ from equizoo.symmetry import SO2, Vectors
 from equizoo.symmetry.groups import Group
 from equizoo.training.config import ConfigError, from_dict
 from equizoo.training.equivariance import GROUPS, HorizontalTranslations, VerticalReflections
-from equizoo.training.tasks.base import Target
+from equizoo.training.tasks.base import Target, build_network, outputs_in_parts
 from equizoo.training.tasks.motion_augmentation import ROTATIONS, augmented
 from equizoo.training.tasks.motion_gaps import symmetry_gaps
 from equizoo.training.tasks.synthetic_motion import synthetic_motion
@@ -166,13 +166,8 @@ class MocapTask:
         Raises:
             ConfigError: The family or one of its configuration keys is unknown.
         """
-        from equizoo.models import build_model
-
-        config = {"bones": SKELETON.bones, "frames": self.options.frames} | model_cfg
-        try:
-            return build_model(config.pop("family", None), config, relaxed=relaxed).to(self.device)
-        except (TypeError, KeyError, ValueError) as error:
-            raise ConfigError(f"model: {error.args[0]}") from None
+        skeleton = {"bones": SKELETON.bones, "frames": self.options.frames}
+        return build_network(skeleton | dict(model_cfg), relaxed, self.device)
 
     def model_inputs(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return ``pos`` (N, 3), ``vel`` (N, 3) and ``batch`` (N,)."""
@@ -190,17 +185,9 @@ class MocapTask:
         """Return the displacements ``(N, 3)`` from the input to the last target frame."""
         return batch["y"][:, -1] - batch["pos"]
 
-    @torch.no_grad()
     def predict(self, model: nn.Module, samples: MotionSet, batch_size: int = 512) -> Tensor:
         """Return float64 predictions ``(S, T, J, 3)`` for a set of samples."""
-        training = model.training
-        model.eval()
-        outputs = [
-            self.forward(model, self.batch(samples, indices)).double().cpu()
-            for indices in torch.arange(len(samples)).split(batch_size)
-        ]
-        model.train(training)
-        return torch.cat(outputs).unflatten(0, (-1, JOINTS)).transpose(1, 2)
+        return outputs_in_parts(self, model, samples, batch_size).unflatten(0, (-1, JOINTS)).transpose(1, 2)
 
     def evaluate(
         self, model: nn.Module, split: str, *, batch_size: int = 512, limit: int | None = None

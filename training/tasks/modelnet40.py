@@ -15,7 +15,7 @@ from equizoo.data.modelnet40 import CLASSES, SPLITS, PointCloudSet, load_modelne
 from equizoo.symmetry.groups import Group, Permutations
 from equizoo.training.config import ConfigError, from_dict, nearest
 from equizoo.training.equivariance import GROUPS
-from equizoo.training.tasks.base import Target
+from equizoo.training.tasks.base import Target, build_network, outputs_in_parts
 from equizoo.training.tasks.cloud_augmentation import ROTATIONS, Augmentation, dropped, redrawn, turned
 from equizoo.training.tasks.synthetic_clouds import synthetic_clouds
 
@@ -196,13 +196,7 @@ class ModelNet40Task:
             ConfigError: The family or one of its configuration keys is unknown, or it has another number of
                 classes.
         """
-        from equizoo.models import build_model
-
-        config = dict(model_cfg)
-        try:
-            model = build_model(config.pop("family", None), config, relaxed=relaxed).to(self.device)
-        except (TypeError, KeyError, ValueError) as error:
-            raise ConfigError(f"model: {error.args[0]}") from None
+        model = build_network(model_cfg, relaxed, self.device)
         if model.output_type.dim != len(CLASSES):
             raise ConfigError(f"model.classes must be {len(CLASSES)}, got {model.output_type.dim}")
         return model
@@ -228,17 +222,9 @@ class ModelNet40Task:
         """Return the labels ``(B, 40)``, 1 in the column of the class and 0 elsewhere."""
         return functional.one_hot(batch["y"], len(CLASSES)).to(batch["points"].dtype)
 
-    @torch.no_grad()
     def predict(self, model: nn.Module, samples: PointCloudSet, batch_size: int = LARGEST_PASS) -> Tensor:
         """Return float64 logits ``(S, 40)`` for a set of clouds."""
-        training = model.training
-        model.eval()
-        outputs = [
-            self.forward(model, self.batch(samples, indices)).double().cpu()
-            for indices in torch.arange(len(samples)).split(min(batch_size, LARGEST_PASS))
-        ]
-        model.train(training)
-        return torch.cat(outputs)
+        return outputs_in_parts(self, model, samples, min(batch_size, LARGEST_PASS))
 
     def evaluate(
         self, model: nn.Module, split: str, *, batch_size: int = LARGEST_PASS, limit: int | None = None

@@ -15,7 +15,7 @@ from equizoo.data.nbody import NBodySet, World, load_nbody
 from equizoo.symmetry import SO3, Vectors
 from equizoo.training.config import ConfigError, from_dict, nearest
 from equizoo.training.equivariance import GROUPS
-from equizoo.training.tasks.base import Target
+from equizoo.training.tasks.base import Target, build_network, outputs_in_parts
 from equizoo.training.tasks.synthetic_particles import synthetic_particles
 
 if TYPE_CHECKING:
@@ -157,13 +157,7 @@ class NBodyTask:
         Raises:
             ConfigError: The family or one of its configuration keys is unknown.
         """
-        from equizoo.models import build_model
-
-        config = dict(model_cfg)
-        try:
-            return build_model(config.pop("family", None), config, relaxed=relaxed).to(self.device)
-        except (TypeError, KeyError, ValueError) as error:
-            raise ConfigError(f"model: {error.args[0]}") from None
+        return build_network(model_cfg, relaxed, self.device)
 
     def model_inputs(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return ``pos`` (N, 3), ``vel`` (N, 3), ``charge`` (N,) and ``batch`` (N,)."""
@@ -190,17 +184,9 @@ class NBodyTask:
         """Return the displacements ``(N, 3)`` from input to target."""
         return batch["y"] - batch["pos"]
 
-    @torch.no_grad()
     def predict(self, model: nn.Module, samples: NBodySet, batch_size: int = 512) -> Tensor:
         """Return float64 predictions ``(S, n, 3)`` for a set of systems."""
-        training = model.training
-        model.eval()
-        outputs = [
-            self.forward(model, self.batch(samples, indices)).double().cpu()
-            for indices in torch.arange(len(samples)).split(batch_size)
-        ]
-        model.train(training)
-        return torch.cat(outputs).unflatten(0, (-1, self.world.particles))
+        return outputs_in_parts(self, model, samples, batch_size).unflatten(0, (-1, self.world.particles))
 
     def evaluate(
         self, model: nn.Module, split: str, *, batch_size: int = 512, limit: int | None = None

@@ -16,7 +16,7 @@ from equizoo.data.qm9 import ELEMENTS as SYMBOLS
 from equizoo.data.qm9 import ENERGIES, TARGET_NAMES, TARGETS, atom_reference, load_qm9
 from equizoo.training.config import ConfigError, from_dict, nearest
 from equizoo.training.equivariance import GROUPS
-from equizoo.training.tasks.base import Target
+from equizoo.training.tasks.base import Target, build_network, outputs_in_parts
 from equizoo.training.tasks.statistics import Statistics, fit_statistics
 from equizoo.training.tasks.synthetic import synthetic_molecules
 
@@ -162,15 +162,8 @@ class Qm9Task:
         Raises:
             ConfigError: The family or one of its configuration keys is unknown.
         """
-        from equizoo.models import build_model
-
-        config = dict(model_cfg)
-        family = config.pop("family", None)
-        config["aggregations"] = kinds = self._aggregations(config.get("aggregations", {}))
-        try:
-            model = build_model(family, config, relaxed=relaxed)
-        except (TypeError, KeyError, ValueError) as error:
-            raise ConfigError(f"model: {error.args[0]}") from None
+        kinds = self._aggregations(model_cfg.get("aggregations", {}))
+        model = build_network({**model_cfg, "aggregations": kinds}, relaxed, "cpu")
         if self.options.standardise:
             stats = self._fit(kinds, self.train.y - self._baseline(model))
             model.set_statistics(scale=stats.scale, shift=stats.shift, reference=stats.reference)
@@ -226,16 +219,9 @@ class Qm9Task:
         stats = self.statistics
         return ((batch["y"] - stats.shift.to(batch["y"])) / stats.scale.to(batch["y"])).float()
 
-    @torch.no_grad()
     def predict(self, model: nn.Module, molecules: MoleculeSet, batch_size: int = 512) -> Tensor:
         """Return float64 predictions ``(M, T)`` for a set of molecules."""
-        training = model.training
-        model.eval()
-        outputs = []
-        for indices in torch.arange(len(molecules)).split(batch_size):
-            outputs.append(self.forward(model, self.batch(molecules, indices)).double().cpu())
-        model.train(training)
-        return torch.cat(outputs)
+        return outputs_in_parts(self, model, molecules, batch_size)
 
     def evaluate(
         self, model: nn.Module, split: str, *, batch_size: int = 512, limit: int | None = None
