@@ -21,7 +21,7 @@ from equizoo.models.egno_branches import (
     add_bounded_terms,
 )
 from equizoo.nn.body_graph import BodyGraph, count_joints
-from equizoo.nn.body_layer import BodyLayer
+from equizoo.nn.body_layer import LARGEST_STEP, BodyLayer
 from equizoo.nn.temporal_fourier import TemporalFourier
 from equizoo.symmetry.features import Points, Trajectories, Vectors
 
@@ -122,7 +122,9 @@ class EGNO(nn.Module):
             TemporalFourier(width, *time, scale=width**-2) for _ in range(config.layers)
         )
         self.vector_times = nn.ModuleList(TemporalFourier(2, *time, scale=0.1) for _ in range(config.layers))
-        self.layers = nn.ModuleList(BodyLayer(width) for _ in range(config.layers))
+        self.layers = nn.ModuleList(
+            BodyLayer(width, LARGEST_STEP / config.length_scale) for _ in range(config.layers)
+        )
         self.relaxation: PublishedBranches | None = None
         if config.relaxed and config.branch == "published":
             self.relaxation = PublishedBranches(self.layers, inputs, width)

@@ -16,7 +16,7 @@ from equizoo.nn.edge_messages import MessageWeights, edge_messages
 from equizoo.relaxation.layer import Relaxation
 
 LARGEST_STEP = 100.0
-"""Longest mean of the pushes that a joint receives in a layer [length]."""
+"""Longest mean of the pushes that a joint receives in a layer of the published network [length]."""
 
 
 class PositionUpdate(nn.Module):
@@ -61,6 +61,7 @@ class BodyLayer(nn.Module):
 
     Args:
         hidden: Width C.
+        largest_step: Longest mean of the pushes that a joint receives [length].
 
     Example:
         >>> graph, layer = BodyGraph([(1, 0), (2, 1)]), BodyLayer(8)
@@ -75,8 +76,9 @@ class BodyLayer(nn.Module):
         its length, there of its coordinates) and the missing residual.
     """
 
-    def __init__(self, hidden: int) -> None:
+    def __init__(self, hidden: int, largest_step: float = LARGEST_STEP) -> None:
         super().__init__()
+        self.largest_step = largest_step
         self.message_1, self.message_2 = nn.Linear(2 * hidden + 3, hidden), nn.Linear(hidden, hidden)
         self.positions, self.features = PositionUpdate(hidden), FeatureUpdate(hidden)
 
@@ -113,7 +115,8 @@ class BodyLayer(nn.Module):
         parts = receiver.unflatten(1, joints), sender.unflatten(1, joints)
         factor, received = edge_messages(*parts, invariants, weights, graph)
         step = graph.mean(r * factor).flatten(1, 2)
-        step = step * (LARGEST_STEP * step.square().sum(-1, keepdim=True).clamp(min=LARGEST_STEP**2).rsqrt())
+        limit = self.largest_step
+        step = step * (limit * step.square().sum(-1, keepdim=True).clamp(min=limit**2).rsqrt())
         moved = x + self.positions.velocity_2(silu(speed)) * v + step
         return moved, own, received.flatten(1, 2)
 

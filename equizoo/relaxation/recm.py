@@ -181,8 +181,14 @@ class RecmStyle(Method):
         if self._batch is None:
             raise RuntimeError("call before_forward(targets, index) before the forward pass")
         for layer, (name, term) in zip(self.states, self.layers.items(), strict=True):
-            layer.inputs = recorded_inputs(name, term)[0].to(layer.state.dtype)
-            layer.targets, layer.index = self._batch[0].to(layer.state.dtype), self._batch[1]
+            inputs = recorded_inputs(name, term)[0].to(layer.state.dtype)
+            targets, index = self._batch[0].to(layer.state.dtype), self._batch[1]
+            if index is not None and inputs.ndim > 2:  # nodes at several times (T, N, dim)
+                times = inputs.shape[0]
+                if self.target_type.per == "node":
+                    targets = targets.repeat(times, *[1] * (targets.ndim - 1))
+                inputs, index = inputs.flatten(0, 1), index.repeat(times)
+            layer.inputs, layer.targets, layer.index = inputs, targets, index
             layer.state.copy_(layer.proposal)
             layer.proposal = layer.state  # let go of the graph
             term.modulation, term.record, term.last_inputs = None, False, None

@@ -36,9 +36,21 @@ def test_a_finished_sweep_is_resumed_at_once(tiny, tmp_path):
     assert first["variants"]["partial"]["score"]["std"] == 0.0
 
 
+SMALLER = {
+    "vn-dgcnn": ["model.widths=[4,4]", "model.embedding=8", "model.head=[16,8]", "data.points=32"],
+    "egno": ["model.hidden=16", "model.layers=2"],
+}
+"""What makes the large networks fast enough to be tested."""
+
+
 @pytest.mark.parametrize("recipe", sorted(path.stem for path in RECIPES.glob("*.yaml")))
 def test_every_recipe_smokes(recipe, tmp_path):
-    code = main([recipe, "--smoke", "--quiet", "--set", "data.synthetic=24", "--out", str(tmp_path / "run")])
+    changes = [
+        "data.synthetic=24",
+        *(x for name, xs in SMALLER.items() if recipe.startswith(name) for x in xs),
+    ]
+    options = [word for change in changes for word in ("--set", change)]
+    code = main([recipe, "--smoke", "--quiet", *options, "--out", str(tmp_path / "run")])
     assert code == 0
     files = {str(p.relative_to(tmp_path / "run")) for p in (tmp_path / "run").rglob("*") if p.is_file()}
     relaxed = is_relaxed(load_recipe(recipe))

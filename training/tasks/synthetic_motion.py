@@ -28,8 +28,10 @@ def synthetic_motion(n: int, seed: int, horizon: int = 30, frames: int = 5) -> M
     """
     joints = len(SKELETON.joints)
     rule, generator = torch.Generator().manual_seed(0), torch.Generator().manual_seed(seed)
-    rest = torch.rand(joints, 3, generator=rule) * torch.tensor([8.0, 28.0, 4.0])
-    swing = 2.0 * torch.rand(joints, 3, generator=rule)
+    rest = torch.tensor([0.0, 15.0, 0.0]).repeat(joints, 1)
+    for child, parent in SKELETON.bones:  # parents come first
+        rest[child] = rest[parent] + 2.0 * torch.randn(3, generator=rule)
+    swing = 0.5 * torch.rand(joints, 3, generator=rule)
     phase = 2 * math.pi * torch.rand(joints, 3, generator=rule)
     start = 100.0 * torch.rand(n, 1, 1, generator=generator)
     place = 10.0 * torch.rand(n, 1, 3, generator=generator) * torch.tensor([1.0, 0.0, 1.0])
