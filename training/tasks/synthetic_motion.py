@@ -30,7 +30,7 @@ def synthetic_motion(n: int, seed: int, horizon: int = 30, frames: int = 5) -> M
     rule, generator = torch.Generator().manual_seed(0), torch.Generator().manual_seed(seed)
     rest = torch.tensor([0.0, 15.0, 0.0]).repeat(joints, 1)
     for child, parent in SKELETON.bones:  # parents come first
-        rest[child] = rest[parent] + 2.0 * torch.randn(3, generator=rule)
+        rest[child] = rest[parent] + torch.tensor([0.7, 4.0, 0.7]) * torch.randn(3, generator=rule)
     swing = 0.5 * torch.rand(joints, 3, generator=rule)
     phase = 2 * math.pi * torch.rand(joints, 3, generator=rule)
     start = 100.0 * torch.rand(n, 1, 1, generator=generator)
