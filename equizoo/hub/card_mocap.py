@@ -63,8 +63,8 @@ class MoCap(Dataset):
         changed = " and ".join(part for part in (turned, mirrored) if part)
         return [
             f"Subject {_SUBJECTS[domain.motion]}. Input: positions at a frame and their change up to the "
-            f"next; "
-            f"targets: positions {first} to {domain.horizon} frames later "
+            f"next; targets: "
+            f"positions {first} to {domain.horizon} frames later "
             f"({domain.horizon / domain.frame_rate:g} s)",
             *([f"Training samples: {changed}"] if changed else []),
             *([self._gaps(domain.symmetry_gap)] if domain.symmetry_gap else []),
@@ -84,14 +84,12 @@ class MoCap(Dataset):
         if height in ("fixed", "published"):
             lines.append(
                 "The height of a joint is among its inputs: what is left of E(3) are rotations about the "
-                "vertical, "
-                "mirrors in vertical planes and horizontal translations."
+                "vertical, mirrors in vertical planes and horizontal translations."
             )
         if height == "published":
             lines.append(
                 "The height is relative to the largest of the batch, so a prediction depends on the "
-                "other bodies "
-                "that are predicted with it."
+                "other bodies that are predicted with it."
             )
         return lines
 
@@ -111,9 +109,8 @@ class MoCap(Dataset):
             return super().round_off(config)
         return (
             "Under rotations about the vertical, mirrors in vertical planes and horizontal translations, "
-            "what the "
-            "`equivariant` variant shows is round-off; under the others it is what the height among its "
-            "inputs does."
+            "what the `equivariant` variant shows is round-off; under the others it is what the height "
+            "among its inputs does."
         )
 
     def _gaps(self, gaps: Mapping[str, tuple[float, ...]]) -> str:
@@ -125,7 +122,6 @@ class MoCap(Dataset):
         said += [f"{' and '.join(kept)} not seen to be broken"] if kept else []
         return (
             "Symmetry gap of the training data (squared energy distance of positions and displacements "
-            "from their "
-            f"symmetrisation over their size; frames of a trial are not independent, so errors are larger): "
-            f"{figures}. So: {', '.join(said)}"
+            "from their symmetrisation over their size; frames of a trial are not independent, so errors are "
+            f"larger): {figures}. So: {', '.join(said)}"
         )

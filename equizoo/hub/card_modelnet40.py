@@ -49,6 +49,13 @@ class ModelNet40(Dataset):
         """Return the accuracy [%] for an error rate [%]."""
         return 100.0 - error
 
+    def round_off(self, config: CheckpointConfig) -> str:
+        """Add that round-off may exchange neighbours."""
+        return (
+            f"{super().round_off(config)} In float32 it may exchange two points that are equally near, which "
+            "changes more than the last digits; a large shift costs digits before the cloud is centred."
+        )
+
     def by_checkpoint(self, targets: Collection[str]) -> bool:
         """Put the two accuracies of a checkpoint side by side."""
         return True

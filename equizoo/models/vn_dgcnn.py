@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from equizoo.nn.checks import check_clouds
 from equizoo.nn.frame_pooling import pool_invariants
 from equizoo.nn.neighbours import Clouds, nearest_neighbours
 from equizoo.nn.vector_activation import Elements, VectorActivation
@@ -155,7 +156,7 @@ class VNDGCNN(nn.Module):
                 finite.
         """
         if not torch.compiler.is_compiling():
-            _check(points, batch)
+            check_clouds(points, batch)
         if points.ndim == 3:
             clouds = Clouds.equal(points.shape[0], points.shape[1], points.device)
             points = points.flatten(0, 1)
@@ -187,20 +188,3 @@ class VNDGCNN(nn.Module):
 
 def _leaky(x: Tensor) -> Tensor:
     return nn.functional.leaky_relu(x, 0.2)
-
-
-def _check(points: Tensor, batch: Tensor | None) -> None:
-    if points.ndim not in (2, 3) or points.shape[-1] != 3:
-        raise ValueError(f"points must have shape (B, N, 3) or (R, 3), got {tuple(points.shape)}")
-    if points.numel() == 0:
-        raise ValueError("there are no points")
-    if batch is not None:
-        if points.ndim == 3 or batch.shape != points.shape[:1]:
-            raise ValueError(
-                f"batch goes with (R, 3) points and has one entry a point, "
-                f"got {tuple(batch.shape)} with {tuple(points.shape)}"
-            )
-        if bool((batch[1:] < batch[:-1]).any()) or int(batch[0]) < 0:
-            raise ValueError("batch must be sorted and start at 0 or above: sort the points by cloud first")
-    if not bool(torch.isfinite(points).all()):
-        raise ValueError("points must be finite: found NaN or infinity")

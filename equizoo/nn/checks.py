@@ -81,3 +81,25 @@ def check_particles(pos: Tensor, vel: Tensor, charge: Tensor, batch: Tensor) -> 
     for name, value in (("positions", pos), ("velocities", vel), ("charges", charge)):
         if not bool(torch.isfinite(value).all()):
             raise ValueError(f"{name} must be finite: found NaN or infinity")
+
+
+def check_clouds(points: Tensor, batch: Tensor | None) -> None:
+    """Raise unless ``points`` (B, N, 3), or (R, 3) with ``batch`` (R,), describe clouds of points.
+
+    Raises:
+        ValueError: No points, shapes that do not fit, an unsorted ``batch``, or points that are not finite.
+    """
+    if points.ndim not in (2, 3) or points.shape[-1] != 3:
+        raise ValueError(f"points must have shape (B, N, 3) or (R, 3), got {tuple(points.shape)}")
+    if points.numel() == 0:
+        raise ValueError("there are no points")
+    if batch is not None:
+        if points.ndim == 3 or batch.shape != points.shape[:1]:
+            raise ValueError(
+                f"batch goes with (R, 3) points and has one entry a point, "
+                f"got {tuple(batch.shape)} with {tuple(points.shape)}"
+            )
+        if bool((batch[1:] < batch[:-1]).any()) or int(batch[0]) < 0:
+            raise ValueError("batch must be sorted and start at 0 or above: sort the points by cloud first")
+    if not bool(torch.isfinite(points).all()):
+        raise ValueError("points must be finite: found NaN or infinity")

@@ -8,12 +8,12 @@ interpolation is about that of float32.
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from equizoo.nn.compiled import kernels_apply
 from equizoo.nn.pairs import Pairs
 
 KNOTS = 1536
@@ -94,13 +94,10 @@ def convolution(pairs: Pairs, cutoff: float) -> PlainConvolution | TabulatedConv
 def can_tabulate(pairs: Pairs) -> bool:
     """Say whether the table applies: float32 on a CPU, numba at hand, enough pairs to pay, no forces."""
     return (
-        not torch.compiler.is_compiling()
-        and pairs.distance.device.type == "cpu"
+        kernels_apply(pairs.distance)
         and pairs.distance.dtype == torch.float32
         and pairs.distance.shape[0] > 2 * KNOTS
         and not pairs.distance.requires_grad
-        and not torch._C._functorch.maybe_current_level()
-        and importlib.util.find_spec("numba") is not None
     )
 
 

@@ -116,13 +116,13 @@ class VectorBranch(nn.Module):
 
     def __init__(self, layer: VectorLinear, kind: str, rank: int) -> None:
         super().__init__()
-        self.parts, self.bounded = layer.parts, kind == "bounded"
+        self.parts = layer.parts
         channels_in, channels_out = 3 * layer.inputs * layer.channels_in, 3 * layer.channels_out
         rank = 0 if rank >= min(channels_in, channels_out) else rank
         bias = kind == "dense"
         self.first = nn.Linear(channels_in, rank or channels_out, bias=bias and not rank)
         self.second = nn.Linear(rank, channels_out, bias=bias) if rank else None
-        if self.bounded:
+        if kind == "bounded":
             spectral_normalise(self, power_iterations=1)
 
     def forward(self, x: Tensor, *context: Tensor) -> Tensor:

@@ -19,20 +19,24 @@ from equizoo.hub.errors import EquizooError
 if TYPE_CHECKING:
     from torch import nn
 
-#: Where the class of each task lives, and the checkpoint it uses unless told.
-TASKS = {
+#: Where the class of each task lives, and the checkpoint it uses unless told, if one is bundled.
+TASKS: dict[str, tuple[str, str | None]] = {
     "molecule-properties": ("equizoo.pipelines.properties:MoleculePropertyPipeline", "schnet-qm9-ace"),
     "particle-forecasting": ("equizoo.pipelines.particles:ParticleForecastingPipeline", "segnn-nbody-ace"),
     "point-cloud-classification": (
         "equizoo.pipelines.point_clouds:PointCloudClassificationPipeline",
         "vn-dgcnn-modelnet40-ace",
     ),
-    "motion-forecasting": ("equizoo.pipelines.motion:MotionForecastingPipeline", "egno-mocap-run-ace"),
+    "motion-forecasting": ("equizoo.pipelines.motion:MotionForecastingPipeline", None),
 }
 
 
 class UnknownTask(EquizooError, ValueError):
     """There is no pipeline of that name."""
+
+
+class MissingModel(EquizooError, ValueError):
+    """A task has no bundled checkpoint, and none was given."""
 
 
 class MissingExtra(EquizooError, ImportError):
@@ -81,6 +85,7 @@ def pipeline(
 
     Raises:
         UnknownTask: There is no such task; the message names the nearest.
+        MissingModel: The task has no bundled checkpoint, and none is given.
         TypeError: There is no such option (the message names the nearest), or a variant is asked for of a
             model that is loaded already.
     """
@@ -99,6 +104,11 @@ def pipeline(
         from equizoo.hub.loading import from_pretrained
 
         name = model or default
+        if name is None:
+            raise MissingModel(
+                f"no checkpoint for {task!r} is bundled yet: train one (`equizoo train`), turn the run into one "
+                "(`python -m equizoo.training.publish RUN FOLDER`), and give its folder as the model"
+            )
         model = from_pretrained(name, variant or "equivariant")
         if "results" in cls.OPTIONS:
             options.setdefault("results", model_info(name).results)

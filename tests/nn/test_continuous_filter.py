@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 import torch
 
@@ -125,7 +123,7 @@ def test_the_table_is_for_many_float32_pairs_without_forces(monkeypatch):
     assert not can_tabulate(pairs._replace(distance=pairs.distance.clone().requires_grad_()))
     assert not can_tabulate(pairs._replace(distance=pairs.distance.to("meta")))
     assert isinstance(convolution(pairs_of(torch.float64), CUTOFF), PlainConvolution)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("equizoo.nn.compiled._has_numba", lambda: False)
     assert not can_tabulate(pairs)
 
 
