@@ -106,8 +106,8 @@ def pipeline(
         name = model or default
         if name is None:
             raise MissingModel(
-                f"no checkpoint for {task!r} is bundled yet: train one (`equizoo train`), turn the run into one "
-                "(`python -m equizoo.training.publish RUN FOLDER`), and give its folder as the model"
+                f"no checkpoint for {task!r} is bundled yet: train one (`equizoo train`), turn the run into "
+                "one (`python -m equizoo.training.publish RUN FOLDER`), and give its folder as the model"
             )
         model = from_pretrained(name, variant or "equivariant")
         if "results" in cls.OPTIONS:
