@@ -116,6 +116,7 @@ class RunConfig:
         schedule: Learning-rate schedule.
         budget: Epochs and batch size.
         evaluation: Evaluation and state saving.
+        start_from: Run folder or checkpoint whose equivariant weights the run begins with; None: fresh ones.
         seed: Seeds initial weights and the order of samples.
         threads: CPU threads of torch; None: the environment decides.
         device: ``cpu``, ``cuda``, or ``auto``.
@@ -130,6 +131,7 @@ class RunConfig:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    start_from: str | None = None
     seed: int = 0
     threads: int | None = 1
     device: str = "auto"

@@ -20,6 +20,7 @@ from equizoo.training.optim import Optimisers
 from equizoo.training.runfolder import RunFolder
 from equizoo.training.sampler import Sampler
 from equizoo.training.schedule import lr_factor
+from equizoo.training.start import start_from
 from equizoo.training.state import load_state, rng_state, save_state, seed_everything, set_rng_state
 from equizoo.training.tasks import Task, build_task
 
@@ -55,6 +56,8 @@ class Trainer:
         seed_everything(config.seed)
         self.task = task if task is not None else build_task(config.data, config.seed, device)
         self.model = self.task.build_model(config.model, is_relaxed(config))
+        if config.start_from is not None and not folder.state.is_file():
+            start_from(self.model, config.start_from)
         self.model.train()
         self.method = make_method(config, self.model, self.task.method_target_type)
         self.optimisers = Optimisers(

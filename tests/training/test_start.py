@@ -1,0 +1,56 @@
+"""Runs that begin with the weights of another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from equizoo.relaxation.layer import relaxations
+from equizoo.training.config import ConfigError, RunConfig
+from equizoo.training.loop import train
+from equizoo.training.runfolder import RunFolder
+from equizoo.training.trainer import Trainer
+
+Tiny = Callable[..., RunConfig]
+
+
+@pytest.fixture
+def first(tiny: Tiny, tmp_path: Path) -> Path:
+    """Return the folder of a short run."""
+    train(tiny(), tmp_path / "first", progress=False)
+    return tmp_path / "first"
+
+
+@pytest.mark.parametrize("method", ["none", "ace-equality"])
+def test_a_run_begins_with_the_best_equivariant_weights(
+    tiny: Tiny, first: Path, tmp_path: Path, method: str
+) -> None:
+    config = tiny(start_from=str(first), method={"name": method})
+    model = Trainer(config, RunFolder(tmp_path / "second")).model
+    weights, own = load_file(RunFolder(first).best("equivariant")), model.state_dict()
+    assert all(torch.equal(own[name], x) for name, x in weights.items())
+    assert len(weights) == len([name for name in own if "relaxation" not in name.split(".")])
+    assert bool(relaxations(model)) == (method != "none")
+
+
+def test_a_resumed_run_keeps_its_own_weights(tiny: Tiny, first: Path, tmp_path: Path) -> None:
+    config = tiny(start_from=str(first), budget__epochs=1)
+    train(config, tmp_path / "second", progress=False)
+    trainer = Trainer(config.replace(start_from="nowhere"), RunFolder(tmp_path / "second"))
+    trainer.load()
+    assert trainer.epoch == 1
+
+
+def test_another_shape_is_refused(tiny: Tiny, first: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"do not fit: .* is .* here and .* there; the model section"):
+        Trainer(tiny(start_from=str(first), model__hidden=12), RunFolder(tmp_path / "second"))
+
+
+def test_a_run_without_weights_is_refused(tiny: Tiny, tmp_path: Path) -> None:
+    RunFolder(tmp_path / "empty").write_config(tiny())
+    with pytest.raises(ConfigError, match="no best weights yet"):
+        Trainer(tiny(start_from=str(tmp_path / "empty")), RunFolder(tmp_path / "second"))

@@ -1,0 +1,61 @@
+"""Weights to begin a run with: those of another run, or of a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from equizoo.relaxation.project import project_state
+from equizoo.training.config import ConfigError
+from equizoo.training.runfolder import RunFolder
+
+
+def start_from(model: nn.Module, source: str) -> None:
+    """Load the best equivariant weights of a run or a checkpoint into a model.
+
+    Unconstrained terms of the model begin with fresh weights.
+
+    Args:
+        model: The model, with or without unconstrained terms.
+        source: A run folder, or what :func:`equizoo.from_pretrained` takes.
+
+    Raises:
+        ConfigError: The run has no best weights, or they do not fit: a weight is missing, is too many, or has
+            another shape; the message names the first.
+        EquizooError: It is neither a run nor a checkpoint.
+
+    Example:
+        >>> from equizoo.models import build_model
+        >>> from equizoo.hub.config import read_config
+        >>> from equizoo.hub.locate import locate
+        >>> config = read_config(locate("segnn-nbody-strict"))
+        >>> start_from(build_model(config.family, config.config, relaxed=True), "segnn-nbody-strict")
+    """
+    weights = _weights(source)
+    own = project_state(model.state_dict())
+    for name in sorted(own.keys() | weights.keys()):
+        if name not in weights or name not in own or own[name].shape != weights[name].shape:
+            here, there = (tuple(x[name].shape) if name in x else "no such weight" for x in (own, weights))
+            raise ConfigError(
+                f"start_from: the weights of {source!r} do not fit: {name} is {here} here and {there} there; "
+                "the model section has to be that of the other run"
+            )
+    model.load_state_dict(weights, strict=False)
+
+
+def _weights(source: str) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    from equizoo.hub.files import WEIGHTS
+    from equizoo.hub.locate import locate
+
+    folder = RunFolder(Path(source))
+    if not folder.config.is_file():
+        return load_file(locate(source, ("equivariant",)) / "equivariant" / WEIGHTS)
+    path = folder.best("equivariant")
+    if not path.is_file():
+        raise ConfigError(
+            f"start_from: {source} has no best weights yet: train it for at least one evaluation"
+        )
+    return load_file(path)
