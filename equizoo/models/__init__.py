@@ -17,6 +17,7 @@ FAMILIES = {
     "segnn-particles": ("equizoo.models.segnn_particles", "ParticleSEGNN", "ParticleSEGNNConfig"),
     "segnn-molecules": ("equizoo.models.segnn_molecules", "MoleculeSEGNN", "MoleculeSEGNNConfig"),
     "egno": ("equizoo.models.egno", "EGNO", "EGNOConfig"),
+    "conformer-flow": ("equizoo.models.conformer_flow", "ConformerFlow", "ConformerFlowConfig"),
     "vn-dgcnn": ("equizoo.models.vn_dgcnn", "VNDGCNN", "VNDGCNNConfig"),
 }
 """Family name: module, model class, configuration class."""

@@ -58,3 +58,35 @@ class GaussianBasis(nn.Module):
     def forward(self, distance: Tensor) -> Tensor:
         """Expand ``(P,)`` distances [Å] into ``(P, K)`` values."""
         return torch.exp(self.coefficient * (distance.unsqueeze(-1) - self.centres).square())
+
+
+class ExponentialBasis(nn.Module):
+    """Gaussians of ``exp(-α·d)``, denser and narrower at short distances, times the cosine envelope.
+
+    Centres and widths are trained.
+
+    Args:
+        count: Number of functions K, at least 2.
+        cutoff: Radius [Å].
+
+    Example:
+        >>> ExponentialBasis(16, 5.0)(torch.tensor([0.0, 1.5])).shape
+        torch.Size([2, 16])
+
+    References:
+        Unke and Meuwly, "PhysNet" (2019), Equation 7, with the scale of TorchMD-NET, ``α = 5 / cutoff``.
+    """
+
+    def __init__(self, count: int, cutoff: float) -> None:
+        super().__init__()
+        if count < 2:
+            raise ValueError(f"a radial basis needs at least 2 functions, got {count}")
+        self.cutoff, last = cutoff, math.exp(-cutoff)
+        self.centres = nn.Parameter(torch.linspace(last, 1.0, count))
+        self.widths = nn.Parameter(torch.full((count,), (2 / count * (1 - last)) ** -2))
+
+    def forward(self, distance: Tensor) -> Tensor:
+        """Expand ``(E,)`` distances [Å] into ``(E, K)`` values."""
+        distance = distance.unsqueeze(-1)
+        bumps = torch.exp(-self.widths * (torch.exp(-5.0 / self.cutoff * distance) - self.centres).square())
+        return bumps * cosine_envelope(distance.clamp(max=self.cutoff), self.cutoff)
