@@ -18,6 +18,7 @@ from equizoo.hub.errors import EquizooError
 from equizoo.relaxation.layer import relaxations
 from equizoo.training.equivariance import equivariance
 from equizoo.training.runfolder import provenance, write_json
+from equizoo.training.start import method_name, stages
 from equizoo.training.tasks import Task
 from equizoo.training.tasks.base import error_units
 from equizoo.training.variants import load_trained
@@ -64,7 +65,7 @@ def evaluate(
         "counts": {"train": task.n_train} | {part: len(task.split(part)) for part in ("valid", "test")},
         "metric": task.metric,
         "units": error_units(task),
-        "method": trained.config.method.get("name", "none"),
+        "method": method_name(trained.config),
         "seed": trained.config.seed,
         "data": {key: value for key, value in trained.config.data.items() if key != "root"},
         "provenance": provenance(task.data_hash()),
@@ -72,7 +73,7 @@ def evaluate(
         "variants": {},
     }
     if trained.best:  # a run knows its budget; a checkpoint only names the recipe that it started from
-        report["epochs"] = trained.config.budget.epochs
+        report["epochs"] = sum(stage.budget.epochs for stage in stages(trained.config))
     if baselines := task.baselines(split):
         report["baselines"] = baselines
     for variant, model in trained.models.items():

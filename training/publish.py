@@ -16,6 +16,7 @@ from equizoo.relaxation.project import fold
 from equizoo.training.config import ConfigError, RunConfig, load_recipe
 from equizoo.training.evaluate import evaluate
 from equizoo.training.runfolder import RunFolder, flatten, write_json
+from equizoo.training.start import method_name, stages
 from equizoo.training.variants import load_trained
 
 log = logging.getLogger(__name__)
@@ -48,8 +49,9 @@ def publish(
     """Write a checkpoint folder from a run.
 
     ``results.json`` (:func:`equizoo.training.evaluate.evaluate`), ``calibration.json``
-    (:mod:`equizoo.training.calibrate`) and ``robustness.json`` (:mod:`equizoo.training.robustness`) of the
-    run are used; the first is measured if it is not there.
+    (:mod:`equizoo.training.calibrate`), ``robustness.json`` (:mod:`equizoo.training.robustness`) and
+    ``ensembles.json`` (:mod:`equizoo.training.ensembles`) of the run are used; the first is measured if it
+    is not there.
 
     Args:
         run: Run folder.
@@ -79,7 +81,7 @@ def publish(
     results = _measured(run, data)
     seeds = [_seed(results), *(_seed(_same_experiment(other, run, data)) for other in others)]
     calibration = _read_or(run / "calibration.json", dict)
-    robustness = _read_or(run / "robustness.json", dict)
+    robustness, ensembles = (_read_or(run / f"{part}.json", dict) for part in ("robustness", "ensembles"))
     models = {"equivariant": trained.models["equivariant"]}
     if "partial" in trained.models:
         models["partial"] = fold(trained.models["partial"], tolerance)
@@ -94,20 +96,34 @@ def publish(
             "family": config.model["family"],
             "task": trained.task.task_name,
             "dataset": config.data["task"],
-            "method": config.method.get("name", "none"),
+            "method": method_name(config),
             "targets": [asdict(target) for target in trained.task.targets],
             "domain": trained.task.domain() | _temperature(robustness),
             "calibration": {s: {k: v[k] for k in CALIBRATION_KEYS} for s, v in shipped.items()},
-            "training": {"command": command or training_command(config, recipe), "recipe": recipe},
+            "training": {"command": command or _commands(config, recipe), "recipe": recipe},
         },
         models,
     )
-    run_result = json.loads((run / "result.json").read_text(encoding="utf-8"))
-    cost = {key: run_result[key] for key in ("status", "epoch", "step", "minutes", "cpu_hours")}
-    added = {"name": name, "cost": cost, "calibration": calibration} | ({"seeds": seeds} if others else {})
-    added |= {"robustness": robustness} if robustness else {}
+    added = {"name": name, "cost": _cost(run, config), "calibration": calibration}
+    added |= {"seeds": seeds} if others else {}
+    more = {"robustness": robustness, "ensembles": ensembles}
+    added |= {part: measured for part, measured in more.items() if measured}
     write_json(out / "results.json", results | added)
     return out
+
+
+def _commands(config: RunConfig, recipe: str) -> str:
+    """Return the commands of all stages; those before the last are named after their recipes."""
+    recipes = [*(part.name for part in stages(config)[:-1]), recipe]
+    return " && ".join(map(training_command, stages(config), recipes))
+
+
+def _cost(run: Path, config: RunConfig) -> dict[str, Any]:
+    """Return how far a run came, with epochs, steps and times of all stages."""
+    folders = [run, *(RunFolder(part.start_from).path for part in stages(config)[1:] if part.start_from)]
+    results = [json.loads((folder / "result.json").read_text(encoding="utf-8")) for folder in folders]
+    total = {key: sum(result[key] for result in results) for key in ("epoch", "step", "minutes", "cpu_hours")}
+    return {"status": results[0]["status"], **total}
 
 
 def _temperature(robustness: dict[str, Any]) -> dict[str, float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from equizoo.relaxation.project import project_state
-from equizoo.training.config import ConfigError
+from equizoo.training.config import ConfigError, RunConfig
 from equizoo.training.runfolder import RunFolder
 
 
@@ -42,6 +42,29 @@ def start_from(model: nn.Module, source: str) -> None:
                 "the model section has to be that of the other run"
             )
     model.load_state_dict(weights, strict=False)
+
+
+def stages(config: RunConfig) -> list[RunConfig]:
+    """Return the runs that a run stands on, the first one first, and itself.
+
+    A run that starts from another run folder is a further part of the same training. What a checkpoint was
+    made by is told by its card.
+
+    Example:
+        >>> from equizoo.training.config import load_recipe
+        >>> [part.name for part in stages(load_recipe("segnn-nbody-strict"))]
+        ['segnn-nbody-strict']
+    """
+    found = [config]
+    while (source := found[0].start_from) is not None and RunFolder(source).config.is_file():
+        found.insert(0, RunFolder(source).read_config())
+    return found
+
+
+def method_name(config: RunConfig) -> str:
+    """Return the method of the last relaxed stage of a training, or ``none``."""
+    names = [part.method.get("name", "none") for part in stages(config)]
+    return next((name for name in reversed(names) if name != "none"), "none")
 
 
 def _weights(source: str) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,10 +10,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from equizoo.hub.config import read_config
 from equizoo.relaxation.layer import relaxations
 from equizoo.training.config import ConfigError, RunConfig
 from equizoo.training.loop import train
+from equizoo.training.publish import publish
 from equizoo.training.runfolder import RunFolder
+from equizoo.training.start import method_name, stages
 from equizoo.training.trainer import Trainer
 
 Tiny = Callable[..., RunConfig]
@@ -35,6 +39,21 @@ def test_a_run_begins_with_the_best_equivariant_weights(
     assert all(torch.equal(own[name], x) for name, x in weights.items())
     assert len(weights) == len([name for name in own if "relaxation" not in name.split(".")])
     assert bool(relaxations(model)) == (method != "none")
+
+
+def test_a_run_that_starts_from_another_tells_of_both(tiny: Tiny, first: Path, tmp_path: Path) -> None:
+    config = tiny("schnet-qm9-strict", start_from=str(first), budget__epochs=2)
+    train(config, tmp_path / "second", progress=False)
+    assert [part.name for part in stages(config)] == ["schnet-qm9-ace", "schnet-qm9-strict"]
+    publish(tmp_path / "second", tmp_path / "checkpoint", recipe="schnet-qm9-strict")
+    results = json.loads((tmp_path / "checkpoint" / "results.json").read_text())
+    card = read_config(tmp_path / "checkpoint")
+    assert card.method == results["method"] == method_name(config) == "ace-equality"
+    assert results["epochs"] == results["cost"]["epoch"] == 3 + 2
+    one, two = card.training.command.split(" && ")
+    assert one.split()[:4] == ["python", "-m", "equizoo.training", "schnet-qm9-ace"]
+    assert two.split()[:4] == ["python", "-m", "equizoo.training", "schnet-qm9-strict"]
+    assert f'start_from="{first}"' in two
 
 
 def test_a_resumed_run_keeps_its_own_weights(tiny: Tiny, first: Path, tmp_path: Path) -> None:
