@@ -1,4 +1,4 @@
-"""The command line: ``equizoo list | info | predict | train | evaluate | report | export``.
+"""The command line ``equizoo``: models are listed, fetched, used, trained, measured and published.
 
 Errors are one line on standard error, without a traceback (``--debug`` shows it). Exit codes: 0 every
 input was answered, 1 failed, 2 wrong usage, 3 some inputs were answered and some refused.
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from equizoo import __version__
 from equizoo.commands.export import add_export
+from equizoo.commands.hub import add_download, add_publish
 from equizoo.commands.output import EXIT_CODES, FAILED, OK
 from equizoo.commands.predict import add_predict
 from equizoo.commands.report import add_report
@@ -31,7 +32,16 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"equizoo {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (add_list, add_info, add_predict, add_training, add_report, add_export):
+    for add in (
+        add_list,
+        add_info,
+        add_download,
+        add_predict,
+        add_training,
+        add_report,
+        add_export,
+        add_publish,
+    ):
         add(commands)
     return parser
 

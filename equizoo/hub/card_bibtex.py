@@ -51,6 +51,37 @@ BIBTEX = {
   booktitle = {International Conference on Machine Learning},
   year      = {2021}
 }""",
+    "etflow": """@inproceedings{hassan2024etflow,
+  title     = {{ET-Flow}: Equivariant Flow-Matching for Molecular Conformer Generation},
+  author    = {Hassan, Majdi and Shenoy, Nikhil and Lee, Jungyoon and St{\\"a}rk, Hannes and
+               Thaler, Stephan and Beaini, Dominique},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2024}
+}""",
+    "torchmdnet": """@inproceedings{tholke2022torchmdnet,
+  title     = {{TorchMD-NET}: Equivariant Transformers for Neural Network based Molecular Potentials},
+  author    = {Th{\\"o}lke, Philipp and De Fabritiis, Gianni},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2022}
+}""",
+    "etkdg": """@article{wang2020etkdg,
+  title   = {Improving Conformer Generation for Small Rings and Macrocycles Based on Distance Geometry and
+             Experimental Torsional-Angle Preferences},
+  author  = {Wang, Shuzhe and Witek, Jagna and Landrum, Gregory A. and Riniker, Sereina},
+  journal = {Journal of Chemical Information and Modeling},
+  volume  = {60},
+  pages   = {2044--2058},
+  year    = {2020}
+}""",
+    "xtb": """@article{bannwarth2019gfn2,
+  title   = {{GFN2-xTB}: An Accurate and Broadly Parametrized Self-Consistent Tight-Binding Quantum Chemical
+             Method with Multipole Electrostatics and Density-Dependent Dispersion Contributions},
+  author  = {Bannwarth, Christoph and Ehlert, Sebastian and Grimme, Stefan},
+  journal = {Journal of Chemical Theory and Computation},
+  volume  = {15},
+  pages   = {1652--1671},
+  year    = {2019}
+}""",
     "egno": """@inproceedings{xu2024egno,
   title     = {Equivariant Graph Neural Operator for Modeling {3D} Dynamics},
   author    = {Xu, Minkai and Han, Jiaqi and Lou, Aaron and Kossaifi, Jean and Ramanathan, Arvind and

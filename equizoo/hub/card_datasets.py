@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from equizoo.hub.card_conformers import ConformerEnsembles
 from equizoo.hub.card_facts import Dataset, find
 from equizoo.hub.card_mocap import MoCap
 from equizoo.hub.card_modelnet40 import ModelNet40
@@ -16,6 +17,7 @@ from equizoo.hub.errors import ConfigError
 DATASETS: dict[str, Dataset] = {
     "qm9": QM9(),
     "nbody": NBody(),
+    "conformers": ConformerEnsembles(),
     "mocap": MoCap(),
     "modelnet40": ModelNet40(),
 }

@@ -44,6 +44,13 @@ FAMILIES = {
             "one another interact through others only.",
         ),
     ),
+    "conformer-flow": Facts(
+        "a conformer flow, the velocity of atoms between a rough geometry and a conformer: an equivariant "
+        "transformer on scalars and vectors (TorchMD-NET, as in ET-Flow) that knows bonds, and which way "
+        "each stereo centre is to turn",
+        ("etflow", "torchmdnet"),
+        ("It moves atoms and makes no bonds: connectivity and stereochemistry are those of its input.",),
+    ),
     "vn-dgcnn": Facts(
         "VN-DGCNN, convolutions over the nearest neighbours of each point, found anew in each layer: "
         "features are lists of 3-vectors that turn with the cloud, and the answer comes from invariants in a "

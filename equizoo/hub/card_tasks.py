@@ -46,6 +46,13 @@ def _columns(config: CheckpointConfig) -> str:
     return f"`(B, {len(config.targets)})`, in this order:\n\n" + "\n".join(lines)
 
 
+def _velocities(config: CheckpointConfig) -> str:
+    return (
+        "`(N, 3)`, velocities of the atoms [Å per unit of time]; "
+        "`equizoo.models.flow_matching.follow` follows them from time 0 to 1"
+    )
+
+
 def _vector(config: CheckpointConfig) -> str:
     (target,) = config.targets
     return f"`(N, 3)`, `{target.name}` [{target.unit}]: {target.description}"
@@ -142,6 +149,28 @@ TASKS = {
         partial="the answer changes somewhat when a molecule is turned. Trust it for geometries like those "
         "of the data set, and the `equivariant` variant for any other.",
         made_geometries=True,
+    ),
+    "conformers": Task(
+        purpose="Conformers of small organic molecules for docking, 3-D descriptors and as starting points "
+        "for better methods, and a starting point for flows that are relaxed in the same way.",
+        not_for="Energies, barriers, reaction paths, metals, radicals, macrocycles, or molecules in a "
+        "solvent or a protein.",
+        pipeline='print(predict("C[C@H](O)CCF", n=5).mol.GetNumConformers())',
+        model="from equizoo.models.molecule_batch import MoleculeBatch\n"
+        "water = MoleculeBatch.single([8, 1, 1], [(0, 1), (0, 2)])\n"
+        "velocity = model(torch.randn(3, 3), torch.zeros(1), *water)",
+        inputs=(
+            "`pos`: `(N, 3)` floating point, positions of all atoms of B molecules [Å]",
+            "`t`: `(B,)` floating point, time between the start (0) and the conformer (1)",
+            "`z`, `attributes`, `batch`, `receivers`, `senders`, `kinds`, `centres`: the molecules, as "
+            "`equizoo.models.molecule_batch.MoleculeBatch.of` makes them",
+        ),
+        output=_velocities,
+        trained_on=_molecules,
+        beyond=_other_molecules,
+        partial="a molecule that starts in another orientation is another input to it. Use the `equivariant` "
+        "variant where that matters.",
+        predicts="how the atoms of a rough geometry move to a conformer",
     ),
     "particle-forecasting": Task(
         purpose="Studying equivariance: a small benchmark with a known symmetry, on which methods and layers "

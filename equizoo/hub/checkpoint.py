@@ -98,8 +98,6 @@ def save_checkpoint(
         CheckpointError: ``folder`` exists and is not a checkpoint, the models disagree or hold NaN, or what
             was written would not load.
     """
-    import safetensors.torch
-
     folder = Path(folder)
     if (
         folder.exists()
@@ -111,9 +109,7 @@ def save_checkpoint(
         raise CheckpointError("no model to save")
     data = dataclasses.asdict(config) if isinstance(config, CheckpointConfig) else dict(config)
     data |= {"schema_version": data.get("schema_version", SCHEMA_VERSION), "config": _common_config(models)}
-    weights = {
-        variant: _serialise(model, variant, safetensors.torch.save) for variant, model in models.items()
-    }
+    weights = {variant: weights_bytes(model, variant) for variant, model in models.items()}
     data["variants"] = {
         variant: dataclasses.asdict(_variant(model, variant, data, sha256(weights[variant])))
         for variant, model in models.items()
@@ -177,13 +173,24 @@ def _some(names: list[str]) -> str:
     return f"{len(names)} tensor{'s' * (len(names) > 1)} ({shown}{', …' * (len(names) > 5)})"
 
 
-def _serialise(model: nn.Module, variant: str, save: Any) -> bytes:
+def weights_bytes(model: nn.Module, variant: str) -> bytes:
+    """Return the weight file of a model, byte for byte as :func:`save_checkpoint` writes it.
+
+    Args:
+        model: The model.
+        variant: What to call it in a message.
+
+    Raises:
+        NonFiniteWeights: A tensor holds NaN or infinity.
+    """
+    import safetensors.torch
+
     # a clone a tensor: safetensors refuses tensors that share memory
     state = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
     for key, value in state.items():
         if not torch.isfinite(value).all():
             raise NonFiniteWeights(f"{variant}: {key!r} holds NaN or infinity; nothing was written")
-    return bytes(save(state, metadata={"format": "pt"}))
+    return bytes(safetensors.torch.save(state, metadata={"format": "pt"}))
 
 
 def _common_config(models: Mapping[str, nn.Module]) -> dict[str, Any]:

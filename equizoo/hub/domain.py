@@ -203,12 +203,41 @@ class MotionDomain(_Domain):
         return f"{self.motion}, {len(self.joints)} joints, {ahead}"
 
 
+@dataclass(frozen=True)
+class ConformerDomain(MoleculeDomain):
+    """What a generator of conformers was trained on.
+
+    Attributes:
+        elements: Chemical elements.
+        max_heavy_atoms: The largest number of heavy atoms.
+        name: Name of the prepared sets of molecules.
+        prior: What the flow starts from, ``harmonic`` or ``etkdg``.
+        steps: Steps of the sampler that its errors were measured with.
+        molecules: Number of training molecules.
+        pairs: Number of training pairs of a start and a conformer.
+
+    Raises:
+        ConfigError: A number below 1.
+    """
+
+    name: str
+    prior: str
+    steps: int
+    molecules: int
+    pairs: int
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.molecules, self.pairs) < 1:
+            raise ConfigError("domain: steps, molecules and pairs must be at least 1")
+
+
 #: What the ``domain`` of each task holds; that of a task without an entry may hold anything.
 DOMAINS: dict[str, type[_Domain]] = {
     "molecule-properties": MoleculeDomain,
     "particle-forecasting": ParticleDomain,
     "motion-forecasting": MotionDomain,
     "point-cloud-classification": PointCloudDomain,
+    "conformers": ConformerDomain,
 }
 
 

@@ -75,5 +75,9 @@ class NonFiniteWeights(WeightMismatch):
     """A tensor holds NaN or infinity."""
 
 
+class PublishError(EquizooError):
+    """A checkpoint cannot be published on the Hub."""
+
+
 class ExportError(EquizooError):
     """A model cannot be exported, or the exported program does not compute what the model computes."""

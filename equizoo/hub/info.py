@@ -46,8 +46,8 @@ def model_info(name: str | os.PathLike[str], hub: HubOptions | None = None) -> M
         hub: How to ask the Hub; see :class:`equizoo.hub.locate.HubOptions`.
 
     Returns:
-        What its folder says. Weight files that are not there (of a Hub repository, only ``config.json`` is
-        fetched) have no entry in ``numbers`` and ``size``.
+        What its folder says. Weight files that are not there (those of a Hub repository are not fetched) have
+        no entry in ``numbers`` and ``size``.
 
     Raises:
         CheckpointError: See :func:`equizoo.hub.locate.locate` and :func:`equizoo.hub.config.parse_config`.

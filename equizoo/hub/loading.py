@@ -10,6 +10,7 @@ from torch import nn
 
 from equizoo.hub.checkpoint import load_checkpoint
 from equizoo.hub.locate import HubOptions, locate
+from equizoo.hub.saving import with_saving
 
 
 def from_pretrained(
@@ -27,7 +28,8 @@ def from_pretrained(
     """Load a trained model.
 
     A local folder that holds ``config.json`` comes first, then a bundled name, then a Hub id ``"org/name"``.
-    Only ``config.json`` and safetensors are read, their digests are checked, and every tensor must fit.
+    ``"local-dir:path"`` and ``"hf-hub:org/name"`` say which. Only ``config.json`` and safetensors are read,
+    their digests are checked, and every tensor must fit.
 
     Args:
         name_or_path: A bundled name (see :func:`equizoo.list_models`), a local folder or a Hub id.
@@ -43,7 +45,9 @@ def from_pretrained(
 
     Returns:
         The model in evaluation mode; ``model.card`` is its
-        :class:`~equizoo.hub.config.CheckpointConfig` (targets, units, domain, test errors).
+        :class:`~equizoo.hub.config.CheckpointConfig` (targets, units, domain, test errors), and
+        ``model.save_pretrained(folder)`` and ``model.push_to_hub("org/name")`` are those of
+        :mod:`equizoo.hub.saving`.
 
     Raises:
         UnknownModel: The name is none of the three; the message names the nearest.
@@ -57,4 +61,5 @@ def from_pretrained(
         >>> models = [from_pretrained(name, dtype="float64") for name in list_models("schnet-qm9-*")[:1]]
     """
     hub = HubOptions(revision, token, cache_dir, local_files_only, force_download)
-    return load_checkpoint(locate(name_or_path, [variant], hub), variant, device, dtype)
+    folder = locate(name_or_path, [variant], hub)
+    return with_saving(load_checkpoint(folder, variant, device, dtype), variant, folder)

@@ -14,6 +14,7 @@ It is what :func:`equizoo.training.evaluate.evaluate` returns, with what publish
     cost         optional: {"status", "epoch", "step", "minutes", "cpu_hours"}
     calibration  optional, molecules only: {variant: {geometry: {"coverage", "n", "half_width", …}}}
     robustness   optional, point clouds only: see equizoo.training.robustness
+    ensembles    optional, conformers only: see equizoo.training.ensembles
     baselines    optional: {name: error of a prediction that needs no model}
     seeds        optional: [{"seed": 42, "errors": {variant: {target: error}}}, …], one entry for every run of
                  the recipe that differs in its seed only, the one that is shipped among them

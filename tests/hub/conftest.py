@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from equizoo.hub import registry
 from equizoo.hub.checkpoint import save_checkpoint
 from equizoo.models import FAMILIES
 from equizoo.relaxation.layer import Relaxation
+from tests.hub_server import Hub, running
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,26 @@ def folder(tmp_path: Path, models: dict[str, nn.Module]) -> Path:
 def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> registry.Registry:
     """An empty zoo in the place of the bundled one."""
     empty = registry.Registry(tmp_path / "bundled")
-    for module in ("equizoo.hub.registry", "equizoo.hub.locate", "equizoo.commands.zoo"):
-        monkeypatch.setattr(f"{module}.bundled", lambda: empty)
+    for module in ("hub.registry", "hub.locate", "commands.zoo", "commands.hub"):
+        monkeypatch.setattr(f"equizoo.{module}.bundled", lambda: empty)
     return empty
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A Hub on loopback that the real client talks to, with the token that may write and an empty cache."""
+    from huggingface_hub import constants, file_download
+
+    with running() as server:
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.setenv("HF_TOKEN", server.token)
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(file_download.time, "sleep", lambda _: None)
+        yield server
 
 
 def edit(folder: Path, change: Any) -> None:

@@ -107,6 +107,25 @@ def test_changed_or_missing_results_are_refused(root, zoo, shipped):
     assert not (root / "model_cards" / "schnet-tiny.md").exists()
 
 
+def test_a_changed_number_fails_the_check(root, zoo, shipped, monkeypatch, capsys, caplog):
+    monkeypatch.setattr(cards, "bundled", lambda: zoo)
+    monkeypatch.setattr(cards, "repository", lambda: root)
+    caplog.set_level("INFO")
+    zoo.register(shipped)
+    assert cards.main([]) == 0 == cards.main(["--check"])
+    path = zoo.zoo / "schnet-tiny" / "results.json"
+    results = json.loads(path.read_text())
+    results["variants"]["equivariant"]["errors"]["gap"] *= 0.9
+    path.write_text(json.dumps(results))
+    assert cards.main(["--check"]) == 2
+    assert "is not the registered file" in capsys.readouterr().err
+    zoo.register(path.parent)
+    caplog.clear()
+    assert cards.main(["--check"]) == 1
+    stale = ["model_cards/schnet-tiny.md", "bundled/zoo/schnet-tiny/README.md", "README.md"]
+    assert caplog.messages == [f"stale: {path}" for path in stale]
+
+
 def test_an_unregistered_checkpoint_is_refused(root, zoo, shipped):
     shutil.copytree(shipped, zoo.zoo / "schnet-tiny")
     with pytest.raises(errors.CheckpointError, match="not registered"):

@@ -11,6 +11,7 @@ from equizoo.training.tasks.base import Target, Task
 TASKS = {
     "qm9": "equizoo.training.tasks.qm9:Qm9Task",
     "nbody": "equizoo.training.tasks.nbody:NBodyTask",
+    "conformers": "equizoo.training.tasks.conformers:ConformersTask",
     "mocap": "equizoo.training.tasks.mocap:MocapTask",
     "modelnet40": "equizoo.training.tasks.modelnet40:ModelNet40Task",
 }
