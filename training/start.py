@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from equizoo.relaxation.project import project_state
-from equizoo.training.config import ConfigError, RunConfig
+from equizoo.training.config import RECIPES, ConfigError, RunConfig
 from equizoo.training.runfolder import RunFolder
 
 
@@ -67,14 +67,24 @@ def method_name(config: RunConfig) -> str:
     return next((name for name in reversed(names) if name != "none"), "none")
 
 
+def _check_made(source: str) -> None:
+    """Raise if a run that a bundled recipe makes is not there: its name may look like one on the Hub."""
+    name = Path(source).name
+    if not Path(source).exists() and (RECIPES / f"{name}.yaml").is_file() and source != name:
+        raise ConfigError(
+            f"start_from: there is no run in {source} yet; make it with `python -m equizoo.training {name}`"
+        )
+
+
 def _weights(source: str) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     from equizoo.hub.files import WEIGHTS
     from equizoo.hub.locate import locate
 
-    folder = RunFolder(Path(source))
+    folder = RunFolder(source)
     if not folder.config.is_file():
+        _check_made(source)
         return load_file(locate(source, ("equivariant",)) / "equivariant" / WEIGHTS)
     path = folder.best("equivariant")
     if not path.is_file():

@@ -20,7 +20,7 @@ SMOKE = {
     "budget.batch_size": 16,
     "budget.max_minutes": None,
     "evaluation.every": 1,
-    "evaluation.limit": None,
+    "evaluation.limit": 16,
     "schedule.warmup_steps": 2,
 }
 
@@ -54,9 +54,9 @@ def smoke(config: RunConfig) -> RunConfig:
         config: Any recipe.
 
     Returns:
-        The same model and method with two short epochs.
+        The same model and method with two short epochs, from fresh weights.
     """
-    return config.replace(name=f"{config.name}-smoke", **SMOKE)
+    return config.replace(name=f"{config.name}-smoke", start_from=None, **SMOKE)
 
 
 def sweep(

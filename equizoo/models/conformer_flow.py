@@ -44,6 +44,7 @@ class ConformerFlowConfig:
         chirality: Tell each stereo centre which of its two shapes is asked for, see
             :class:`equizoo.nn.chirality.ChiralityFeatures`.
         cross: Vector products in the messages: the published SO(3) network (9,063,729 parameters).
+        output_norm: Normalise the hidden scalars of the output, as published for GEOM-QM9 (480 parameters).
         prior: What the flow starts from: ``"harmonic"``, or ``"etkdg"``, a distance-geometry embedding.
         relaxed: Build the unconstrained branches and their γ.
         rank: Width of the branches between their two maps.
@@ -58,6 +59,7 @@ class ConformerFlowConfig:
     pairs: str = "bonded"
     chirality: bool = False
     cross: bool = False
+    output_norm: bool = False
     prior: str = "harmonic"
     relaxed: bool = False
     rank: int = 64
@@ -117,8 +119,8 @@ class ConformerFlow(nn.Module):
             VectorAttention(width, config.heads, features, config.cross) for _ in range(config.layers)
         )
         self.norm = nn.LayerNorm(width)
-        self.gate_1 = GatedVectors(width, width // 2, width // 2)
-        self.gate_2 = GatedVectors(width // 2, width, 1)
+        self.gate_1 = GatedVectors(width, width // 2, width // 2, config.output_norm)
+        self.gate_2 = GatedVectors(width // 2, width, 1, config.output_norm)
         kinds = torch.eye(KINDS)[:, 1:]
         if config.pairs == "bonded":
             kinds = kinds[:, [kind - 1 for kind in _BONDS]].sum(1, keepdim=True)

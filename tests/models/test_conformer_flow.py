@@ -41,7 +41,10 @@ def model(**options) -> ConformerFlow:
     return ConformerFlow(ConformerFlowConfig(**{**SMALL, **options})).double().eval()
 
 
-@pytest.mark.parametrize(("options", "count"), [({}, 8_337_329), ({"cross": True}, 9_063_729)])
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [({}, 8_337_329), ({"cross": True}, 9_063_729), ({"output_norm": True}, 8_337_809)],
+)
 def test_published_parameter_counts(options: dict, count: int) -> None:
     assert sum(p.numel() for p in ConformerFlow(ConformerFlowConfig(**options)).parameters()) == count
 

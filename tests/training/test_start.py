@@ -73,3 +73,9 @@ def test_a_run_without_weights_is_refused(tiny: Tiny, tmp_path: Path) -> None:
     RunFolder(tmp_path / "empty").write_config(tiny())
     with pytest.raises(ConfigError, match="no best weights yet"):
         Trainer(tiny(start_from=str(tmp_path / "empty")), RunFolder(tmp_path / "second"))
+
+
+def test_the_first_part_of_a_recipe_has_to_be_made_first(tiny: Tiny, tmp_path: Path) -> None:
+    missing = str(tmp_path / "schnet-qm9-ace")
+    with pytest.raises(ConfigError, match=r"no run in .*; make it with `python -m equizoo.training schnet"):
+        Trainer(tiny(start_from=missing), RunFolder(tmp_path / "second"))

@@ -39,6 +39,7 @@ def test_a_finished_sweep_is_resumed_at_once(tiny, tmp_path):
 SMALLER = {
     "vn-dgcnn": ["model.widths=[4,4]", "model.embedding=8", "model.head=[16,8]", "data.points=32"],
     "egno": ["model.hidden=16", "model.layers=2"],
+    "conformer": ["model.hidden=16", "model.layers=1", "data.steps=2", "data.synthetic=8"],
 }
 """What makes the large networks fast enough to be tested."""
 

@@ -1,0 +1,90 @@
+"""Geometries of many conformers at once: distance-geometry embeddings, and their relaxation with MMFF94.
+
+References:
+    S. Wang, J. Witek, G. A. Landrum, S. Riniker, J. Chem. Inf. Model. 60, 2044 (2020): ETKDGv3.
+    T. A. Halgren, J. Comput. Chem. 17, 490 (1996): MMFF94.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from equizoo.data.molecule_graphs import molecule_graph, stereo_kept
+
+_SECONDS, _ATTEMPTS = 20, 30
+_MMFF_STEPS = 2000
+_SEEDS = 2**21  # RDKit multiplies the seed, which may not be 0, by the number of the conformer
+
+
+def embed_many(mol: Any, count: int, seed: int) -> np.ndarray:
+    """Embed a molecule with ETKDGv3.
+
+    Args:
+        mol: RDKit ``Mol`` with explicit hydrogens.
+        count: Number of embeddings.
+        seed: Seed, 0 or larger; the same seed gives the same embeddings.
+
+    Returns:
+        (S, N, 3) float64 [Å]; S is below ``count`` where embeddings fail or lose the stereochemistry, and 0
+        where the molecule cannot be embedded.
+
+    Example:
+        >>> from rdkit import Chem
+        >>> embed_many(Chem.AddHs(Chem.MolFromSmiles("CO")), 2, seed=0).shape
+        (2, 6, 3)
+    """
+    from rdkit import Chem, rdBase
+    from rdkit.Chem import rdDistGeom
+
+    copy = Chem.Mol(mol)
+    options = rdDistGeom.ETKDGv3()
+    options.randomSeed, options.maxIterations = 1 + seed % _SEEDS, _ATTEMPTS
+    if hasattr(options, "timeout"):
+        options.timeout = _SECONDS
+    with rdBase.BlockLogs():
+        for random_start in (False, True):
+            options.useRandomCoords = random_start
+            if len(rdDistGeom.EmbedMultipleConfs(copy, count, options)):
+                break
+    pos = np.array([conformer.GetPositions() for conformer in copy.GetConformers()])
+    pos = pos.reshape(-1, copy.GetNumAtoms(), 3)
+    return pos[stereo_kept(molecule_graph(copy), pos)]
+
+
+def relax_mmff(mol: Any, pos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Relax conformers with MMFF94.
+
+    Args:
+        mol: RDKit ``Mol`` with explicit hydrogens.
+        pos: (K, N, 3) positions [Å].
+
+    Returns:
+        (K, N, 3) float64 [Å] and their energies (K,) [kcal/mol].
+
+    Raises:
+        ValueError: MMFF94 has no parameters for the molecule.
+
+    Example:
+        >>> from rdkit import Chem
+        >>> ethane = Chem.AddHs(Chem.MolFromSmiles("CC"))
+        >>> relaxed, energy = relax_mmff(ethane, embed_many(ethane, 2, seed=0))
+        >>> relaxed.shape, energy.shape
+        ((2, 8, 3), (2,))
+    """
+    from rdkit import Chem, rdBase
+    from rdkit.Chem import rdForceFieldHelpers
+
+    copy = Chem.Mol(mol)
+    copy.RemoveAllConformers()
+    for one in pos:
+        conformer = Chem.Conformer(copy.GetNumAtoms())
+        conformer.SetPositions(np.asarray(one, dtype=np.float64))
+        copy.AddConformer(conformer, assignId=True)
+    with rdBase.BlockLogs():
+        if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(copy):
+            raise ValueError(f"MMFF94 has no parameters for {Chem.MolToSmiles(Chem.RemoveHs(copy))}")
+        done = rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(copy, maxIters=_MMFF_STEPS)
+    relaxed = np.array([conformer.GetPositions() for conformer in copy.GetConformers()])
+    return relaxed.reshape(pos.shape), np.array([energy for _, energy in done])
