@@ -29,9 +29,9 @@ import numpy as np
 from equizoo.data.conformer_ensemble import Ensemble
 from equizoo.data.conformer_metrics import best_rmsds, coverage, summary
 from equizoo.data.conformers import ConformerSet
-from equizoo.data.embeddings import embed_many
+from equizoo.data.embeddings import embed_many, relax_mmff
+from equizoo.data.graph_symmetry import graph_symmetries
 from equizoo.data.molecule_graphs import stereo_kept
-from equizoo.data.molecule_symmetry import heavy_symmetries
 from equizoo.hub.errors import EquizooError
 from equizoo.symmetry.measure import evaluating
 from equizoo.training.config import ConfigError
@@ -88,7 +88,7 @@ def subjects(conformers: ConformerSet, limit: int | None, references: int) -> li
             continue
         seconds = (time.process_time() - started) / count
         starts = starts[np.arange(count) % len(starts)]
-        made.append(Subject(one, mol, heavy_symmetries(mol), starts, seconds))
+        made.append(Subject(one, mol, graph_symmetries(one.graph), starts, seconds))
     return made
 
 
@@ -114,20 +114,11 @@ def measured(chosen: Iterable[Subject], generate: Callable[[Subject], np.ndarray
 
 
 def force_field(subject: Subject) -> np.ndarray:
-    """Return the starts of a molecule after MMFF94, as RDKit does it."""
-    from rdkit import Chem
-    from rdkit.Chem import rdForceFieldHelpers
-    from rdkit.Geometry import Point3D
-
-    mol = Chem.Mol(subject.mol)
-    mol.RemoveAllConformers()
-    for pos in subject.starts:
-        conformer = Chem.Conformer(len(pos))
-        for k, place in enumerate(pos.tolist()):
-            conformer.SetAtomPosition(k, Point3D(*place))
-        mol.AddConformer(conformer, assignId=True)
-    rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(mol, maxIters=500)
-    return np.array([conformer.GetPositions() for conformer in mol.GetConformers()])
+    """Return the starts of a molecule after MMFF94; as they are, where it has no parameters."""
+    try:
+        return relax_mmff(subject.mol, subject.starts)[0]
+    except ValueError:
+        return subject.starts
 
 
 def ensembles(

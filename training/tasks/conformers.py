@@ -15,8 +15,8 @@ from torch import LongTensor, Tensor, nn
 
 from equizoo.data.conformer_metrics import best_rmsds, coverage
 from equizoo.data.conformers import ConformerSet
+from equizoo.data.graph_symmetry import graph_symmetries
 from equizoo.data.molecule_graphs import MoleculeGraph
-from equizoo.data.molecule_symmetry import heavy_symmetries
 from equizoo.models.flow_matching import aligned, centred, conditional_path, follow, harmonic_modes
 from equizoo.models.molecule_batch import Molecule, MoleculeBatch
 from equizoo.symmetry import SO3, Vectors
@@ -41,6 +41,8 @@ class ConformersOptions:
     Attributes:
         name: Name of the prepared sets, see :mod:`equizoo.data.prepare_conformers`.
         prior: What the flow starts from, ``harmonic`` or ``etkdg``.
+        nearest: Largest deviation of a training pair, over all atoms [Å]; a start that is farther from every
+            reference belongs to a conformer that is not among them.
         noise: Size of the noise around a path [Å].
         steps: Steps of the sampler when conformers are measured.
         threshold: Largest RMSD of a conformer that counts as found [Å]; published for QM9: 0.5.
@@ -51,6 +53,7 @@ class ConformersOptions:
 
     name: str = "qm9"
     prior: str = "etkdg"
+    nearest: float = 0.7
     noise: float = 0.05
     steps: int = 10
     threshold: float = 0.5
@@ -112,10 +115,15 @@ class ConformersTask:
         self.options = options = from_dict(data_cfg, ConformersOptions, "data.")
         if options.prior not in PRIORS:
             raise ConfigError(f"data.prior is one of {PRIORS}, got {options.prior!r}")
-        if options.steps < 1 or options.noise < 0 or options.threshold <= 0 or options.references < 1:
+        if (
+            min(options.steps, options.references) < 1
+            or options.noise < 0
+            or min(options.threshold, options.nearest) <= 0
+        ):
             raise ConfigError(
-                "data needs steps >= 1, noise >= 0, threshold > 0 and references >= 1, "
-                f"got {options.steps}, {options.noise}, {options.threshold} and {options.references}"
+                "data needs steps >= 1, noise >= 0, threshold > 0, nearest > 0 and references >= 1, got "
+                f"{options.steps}, {options.noise}, {options.threshold}, {options.nearest} and "
+                f"{options.references}"
             )
         self.targets = [
             Target("recall", "Å", "mean over reference conformers of the RMSD of the nearest generated one"),
@@ -156,12 +164,16 @@ class ConformersTask:
             if harmonic:
                 ends = starts = conformers.conformers(i)
             else:
-                starts, ends, _ = conformers.pairs(i)
+                starts, ends, deviation = conformers.pairs(i)
+                near = deviation <= self.options.nearest
+                starts, ends = starts[near], ends[near]
             pairs.molecule.extend([i] * len(ends))
             pairs.start.extend([] if harmonic else starts)
             pairs.end.extend(ends)
         if not len(pairs):
-            raise ConfigError(f"data.name {self.options.name!r} has no pairs with prior {self.options.prior}")
+            raise ConfigError(
+                f"data.name {self.options.name!r} has no pairs for data.prior {self.options.prior!r}"
+            )
         return pairs
 
     def data_hash(self) -> str:
@@ -299,7 +311,7 @@ class ConformersTask:
         one = conformers[molecule]
         heavy, key = one.graph.z > 1, (split, molecule)
         if key not in self._symmetries:
-            self._symmetries[key] = heavy_symmetries(_labelled(one.smiles))
+            self._symmetries[key] = graph_symmetries(one.graph)
         references = one.conformers[: self.options.references, heavy]
         rmsds = best_rmsds(generated[:, heavy], references, self._symmetries[key])
         return coverage(rmsds, self.options.threshold)
@@ -374,13 +386,6 @@ def _load(root: str | None, name: str, split: str) -> ConformerSet:
         return ConformerSet.load(Path(folder) / file)
     except ValueError as error:
         raise ConfigError(f"data: {error}") from None
-
-
-def _labelled(smiles: str) -> Any:
-    """Return the molecule of a SMILES, with its hydrogens, atoms in the order of the sets."""
-    from rdkit import Chem
-
-    return Chem.AddHs(Chem.MolFromSmiles(smiles))
 
 
 def _flat(parts: list[np.ndarray]) -> Tensor:
