@@ -179,6 +179,8 @@ def _flow(task: Any, model: Any, steps: int) -> Callable[[Subject], np.ndarray]:
         graph, starts = subject.ensemble.graph, subject.starts
         if task.options.prior == "harmonic":
             starts = task.harmonic_starts(graph, len(starts), seed=0)
+        elif task.options.prior == "mmff":
+            starts = force_field(subject)
         with evaluating(model):
             return task.carried(model, graph, starts, steps)
 

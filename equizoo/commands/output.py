@@ -17,6 +17,14 @@ EXIT_CODES = f"""exit codes:
   {PARTLY}  some inputs were answered and some refused (each refused one says why)"""
 
 
+def expand_inputs(arguments: Sequence[str]) -> list[str]:
+    """Return the inputs of a command, those of standard input, a line each, in place of ``-``."""
+    inputs: list[str] = []
+    for argument in arguments:
+        inputs += [line.strip() for line in sys.stdin if line.strip()] if argument == "-" else [argument]
+    return inputs
+
+
 def print_json(value: Any) -> None:
     """Print ``value`` as JSON."""
     print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))

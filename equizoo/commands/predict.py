@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from equizoo.commands.output import FAILED, OK, PARTLY, print_json
+from equizoo.commands.conformers import add_conformer_options, predict_conformers
+from equizoo.commands.output import FAILED, OK, PARTLY, expand_inputs, print_json
 
 _OPTIONS = ("device", "geometry", "seed", "variant")
 
@@ -20,7 +21,8 @@ def add_predict(commands: Any) -> None:
         description="Predict the properties of molecules, with units, test errors and 90 %% intervals; "
         "or, with --task particle-forecasting, where charged particles will be; "
         "or, with --task point-cloud-classification, what clouds of points show; "
-        "or, with --task motion-forecasting, how a body moves on. "
+        "or, with --task motion-forecasting, how a body moves on; "
+        "or, with --task conformers, the conformers of molecules. "
         "An input that cannot be answered says why and does not end the others.",
     )
     parser.add_argument(
@@ -35,8 +37,8 @@ def add_predict(commands: Any) -> None:
     parser.add_argument(
         "--task",
         default="molecule-properties",
-        help="molecule-properties, particle-forecasting, point-cloud-classification or motion-forecasting "
-        "(default: %(default)s)",
+        help="molecule-properties, particle-forecasting, point-cloud-classification, motion-forecasting or "
+        "conformers (default: %(default)s)",
     )
     parser.add_argument("--model", help="bundled name, local folder or Hub id (default: the task's)")
     parser.add_argument("--variant", choices=["equivariant", "partial"], help="default: equivariant")
@@ -46,13 +48,14 @@ def add_predict(commands: Any) -> None:
     parser.add_argument(
         "--seed",
         type=int,
-        help="molecules: seed of the 3-D embedding; point clouds: of the points drawn (default: 0)",
+        help="molecules: seed of the 3-D embedding; point clouds: of the points drawn; conformers: of the "
+        "samples (default: 0)",
     )
     parser.add_argument(
         "--steps",
         type=int,
-        default=1,
-        help="particles, motions: roll out so many steps (default: %(default)s)",
+        help="particles, motions: roll out so many steps (default: 1); conformers: evaluations of the model "
+        "(default: those that its errors were measured with)",
     )
     parser.add_argument(
         "--start",
@@ -67,6 +70,7 @@ def add_predict(commands: Any) -> None:
         metavar="K",
         help="point clouds: show K classes (default: %(default)s)",
     )
+    add_conformer_options(parser)
     parser.add_argument("--device", default="cpu", help="such as cpu, cuda, cuda:1 (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
     parser.add_argument("--csv", metavar="FILE", help="also write the results as CSV")
@@ -78,17 +82,19 @@ def add_predict(commands: Any) -> None:
 
 def run_predict(args: argparse.Namespace) -> int:
     """Predict, print, and say by the exit code whether every input was answered."""
-    for path in filter(None, (args.csv, args.plot)):
+    for path in filter(None, (args.csv, args.plot, args.out)):
         if not Path(path).absolute().parent.is_dir():
             raise FileNotFoundError(f"cannot write {path}: there is no such folder")
     from equizoo.pipelines import pipeline
 
-    options = {name: getattr(args, name) for name in _OPTIONS if getattr(args, name) is not None}
+    names = [name for name in _OPTIONS if name != "seed" or args.task != "conformers"]
+    options = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     predict = pipeline(args.task, model=args.model, **options)
     answer = {
         "particle-forecasting": _particles,
         "point-cloud-classification": _clouds,
         "motion-forecasting": _motions,
+        "conformers": predict_conformers,
     }
     answered, total = answer.get(args.task, _molecules)(predict, args)
     if answered == total:
@@ -101,7 +107,7 @@ def _molecules(predict: Any, args: argparse.Namespace) -> tuple[int, int]:
     """Answer molecules; return how many inputs were answered, and how many there are."""
     from equizoo.pipelines.report import format_table, plot_results, write_csv
 
-    results = predict(_inputs(args.inputs))
+    results = predict(expand_inputs(args.inputs))
     if args.json:
         print_json(results)
     else:
@@ -122,7 +128,7 @@ def _particles(predict: Any, args: argparse.Namespace) -> tuple[int, int]:
     forecasts, records = [], []
     for path in args.inputs:
         try:
-            forecast = predict.rollout(path, steps=args.steps)
+            forecast = predict.rollout(path, steps=_steps(args))
         except BadSystems as error:
             records.append({"input": path, "ok": False, "error": str(error)})
             print(f"equizoo: no answer: {error}", file=sys.stderr)
@@ -150,7 +156,7 @@ def _motions(predict: Any, args: argparse.Namespace) -> tuple[int, int]:
     for path in args.inputs:
         skeleton = args.skeleton if path.lower().endswith(".amc") else None
         try:
-            forecast = predict.forecast(path, start=args.start, steps=args.steps, skeleton=skeleton)
+            forecast = predict.forecast(path, start=args.start, steps=_steps(args), skeleton=skeleton)
         except BadMotion as error:
             records.append({"input": path, "ok": False, "error": str(error)})
             print(f"equizoo: no answer: {error}", file=sys.stderr)
@@ -187,8 +193,5 @@ def _clouds(predict: Any, args: argparse.Namespace) -> tuple[int, int]:
     return sum(answer.ok for answer in answers), len(answers)
 
 
-def _inputs(arguments: list[str]) -> list[str]:
-    inputs: list[str] = []
-    for argument in arguments:
-        inputs += [line.strip() for line in sys.stdin if line.strip()] if argument == "-" else [argument]
-    return inputs
+def _steps(args: argparse.Namespace) -> int:
+    return 1 if args.steps is None else args.steps

@@ -3,8 +3,9 @@
 Reads ``qm9xtb_train.npz``, ``qm9xtb_test.npz``, ``qm9.npz`` and ``qm9_smiles.tsv.gz`` from ``--data`` or
 ``$EQUIZOO_DATA`` and writes ``conformers-qm9-train.npz``, ``-valid.npz`` and ``-test.npz``, each molecule
 with ETKDG geometries that are paired with their nearest reference conformers, and ``conformers-qm9.json``,
-which says what was taken, what was left out and why. Training and validation molecules are from the training
-part of QM9's split alone.
+which says what was taken, what was left out and why. With ``--start mmff`` the geometries are relaxed by
+MMFF94 first, and the files are called ``conformers-qm9-mmff…``. Training and validation molecules are from
+the training part of QM9's split alone.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from equizoo.data.conformer_ensemble import Ensemble
 from equizoo.data.conformer_files import Reference, qm9_training_numbers, read_ensembles, read_qm9_geometries
 from equizoo.data.conformer_pairs import Pairs, nearest_pairs
 from equizoo.data.conformers import ConformerSet
-from equizoo.data.embeddings import embed_many
-from equizoo.data.molecule_graphs import molecule_graph
+from equizoo.data.embeddings import embed_many, relax_mmff
+from equizoo.data.molecule_graphs import molecule_graph, stereo_kept
 from equizoo.data.molecule_symmetry import bond_symmetries
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ class Preparation:
     """What goes into the files.
 
     Attributes:
+        start: ``etkdg``, or ``mmff``: the embeddings are relaxed by MMFF94, and molecules for which it has no
+            parameters get no starts.
         geometries: Number of molecules of QM9's training part, one B3LYP geometry each, that are tried for
             the training file.
         geometry_starts: ETKDG geometries of each of them.
@@ -50,6 +53,7 @@ class Preparation:
         seed: Of the choice of molecules, the split and the embeddings.
     """
 
+    start: str = "etkdg"
     geometries: int = 8000
     geometry_starts: int = 2
     starts: int = 2
@@ -59,23 +63,35 @@ class Preparation:
     farthest: float = 1.2
     seed: int = 0
 
+    @property
+    def name(self) -> str:
+        """Name of the files."""
+        return "qm9" if self.start == "etkdg" else f"qm9-{self.start}"
+
 
 STANDARD = Preparation()
 
 
-def paired(reference: Reference, starts: int, seed: int) -> tuple[Ensemble, Pairs]:
+def paired(reference: Reference, starts: int, seed: int, start: str = "etkdg") -> tuple[Ensemble, Pairs]:
     """Embed a molecule and pair the embeddings with its reference conformers.
 
     Args:
         reference: The molecule.
         starts: Number of embeddings.
         seed: Their seed.
+        start: See :class:`Preparation`.
 
     Returns:
         The molecule with its pairs, and the pairs.
     """
     graph = molecule_graph(reference.mol)
     pos = embed_many(reference.mol, starts, seed)
+    if start == "mmff":
+        try:
+            pos = relax_mmff(reference.mol, pos)[0]
+        except ValueError:
+            pos = pos[:0]
+        pos = pos[stereo_kept(graph, pos)]
     pairs = nearest_pairs(graph, bond_symmetries(reference.mol), pos, reference.conformers)
     return Ensemble.of(reference.smiles, graph, reference.conformers, reference.energy, pairs), pairs
 
@@ -84,7 +100,7 @@ def _ensembles(references: Iterable[Reference], most: int, settings: Preparation
     made = []
     for one in references:
         wanted = min(settings.starts * len(one.conformers), most)
-        ensemble, _ = paired(one, wanted, _seed(settings, one))
+        ensemble, _ = paired(one, wanted, _seed(settings, one), settings.start)
         seen["starts that failed"] += wanted - len(ensemble.starts)
         made.append(ensemble)
     return made
@@ -104,7 +120,7 @@ def _geometries(
             seen["already in an ensemble"] += 1
             continue
         taken.add(_canonical(one))
-        ensemble, pairs = paired(one, settings.geometry_starts, _seed(settings, one))
+        ensemble, pairs = paired(one, settings.geometry_starts, _seed(settings, one), settings.start)
         near = (pairs.heavy_rmsd < settings.heavy) & (pairs.farthest < settings.farthest)
         seen["starts that failed"] += settings.geometry_starts - len(near)
         seen["starts of another conformer"] += int((~near).sum())
@@ -135,7 +151,7 @@ def prepare(data: Path, out: Path, settings: Preparation = STANDARD) -> dict[str
         settings: What goes into them.
 
     Returns:
-        What ``conformers-qm9.json`` says: counts and mean deviations of each file.
+        What the ``.json`` file says: counts and mean deviations of each file.
 
     Raises:
         FileNotFoundError: A source is missing.
@@ -150,7 +166,7 @@ def prepare(data: Path, out: Path, settings: Preparation = STANDARD) -> dict[str
     report: dict[str, Any] = {"settings": asdict(settings), "files": {}}
 
     def write(part: str, ensembles: list[Ensemble], seen: Counter[str]) -> None:
-        path = out / f"conformers-qm9-{part}.npz"
+        path = out / f"conformers-{settings.name}-{part}.npz"
         made = ConformerSet.of(ensembles)
         made.save(path)
         rmsd = np.concatenate([made.pairs(i)[2] for i in range(len(made))])
@@ -174,7 +190,7 @@ def prepare(data: Path, out: Path, settings: Preparation = STANDARD) -> dict[str
     taken = {_canonical(one) for one in (*train, *test)}
     ensembles = _ensembles(rest, settings.most_starts, settings, seen)
     write("train", ensembles + _geometries(data, chosen, settings, taken, seen), seen)
-    path = out / "conformers-qm9.json"
+    path = out / f"conformers-{settings.name}.json"
     part = path.with_suffix(".tmp")
     part.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(part, path)
@@ -196,6 +212,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_argument(
         "--data", type=Path, default=os.environ.get("EQUIZOO_DATA"), help="folder of the sources"
     )
+    options.add_argument("--start", choices=("etkdg", "mmff"), default=STANDARD.start)
     options.add_argument("--geometries", type=int, default=STANDARD.geometries,
                          help="molecules with one B3LYP geometry (default: %(default)s)")  # fmt: skip
     options.add_argument("--starts", type=int, default=STANDARD.starts, help="starts for each xTB conformer")
@@ -205,7 +222,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.data is None:
         log.error("no data folder: pass --data or set EQUIZOO_DATA")
         return 2
-    settings = Preparation(geometries=given.geometries, starts=given.starts, seed=given.seed)
+    settings = Preparation(given.start, given.geometries, starts=given.starts, seed=given.seed)
     try:
         prepare(given.data, given.out, settings)
     except (FileNotFoundError, ValueError) as error:

@@ -11,6 +11,8 @@ from equizoo.hub.config import CheckpointConfig
 
 _STARTS = {
     "etkdg": "an ETKDGv3 embedding by RDKit, paired with the reference conformer nearest to it",
+    "mmff": "an ETKDGv3 embedding by RDKit that MMFF94 has relaxed, paired with the reference conformer "
+    "nearest to it",
     "harmonic": "a sample of the harmonic prior of the bond graph, turned onto a reference conformer",
 }
 _FIGURES = (

@@ -211,7 +211,7 @@ class ConformerDomain(MoleculeDomain):
         elements: Chemical elements.
         max_heavy_atoms: The largest number of heavy atoms.
         name: Name of the prepared sets of molecules.
-        prior: What the flow starts from, ``harmonic`` or ``etkdg``.
+        prior: What the flow starts from, ``harmonic``, ``etkdg`` or ``mmff``.
         steps: Steps of the sampler that its errors were measured with.
         molecules: Number of training molecules.
         pairs: Number of training pairs of a start and a conformer.

@@ -20,7 +20,7 @@ from equizoo.nn.vector_attention import GatedVectors, VectorAttention
 from equizoo.nn.vector_messages import VectorEdges
 from equizoo.symmetry.features import Labels, Points, Scalars, Vectors
 
-PRIORS = ("harmonic", "etkdg")
+PRIORS = ("harmonic", "etkdg", "mmff")
 KINDS = 9
 """Kinds of pairs of atoms, see :class:`equizoo.models.molecule_batch.MoleculeBatch`."""
 _BONDS = (1, 2, 3, 4)
@@ -45,7 +45,8 @@ class ConformerFlowConfig:
             :class:`equizoo.nn.chirality.ChiralityFeatures`.
         cross: Vector products in the messages: the published SO(3) network (9,063,729 parameters).
         output_norm: Normalise the hidden scalars of the output, as published for GEOM-QM9 (480 parameters).
-        prior: What the flow starts from: ``"harmonic"``, or ``"etkdg"``, a distance-geometry embedding.
+        prior: What the flow starts from: ``"harmonic"``; ``"etkdg"``, a distance-geometry embedding; or
+            ``"mmff"``, one that MMFF94 has relaxed.
         relaxed: Build the unconstrained branches and their γ.
         rank: Width of the branches between their two maps.
     """

@@ -28,6 +28,7 @@ TASKS: dict[str, tuple[str, str | None]] = {
         "vn-dgcnn-modelnet40-ace",
     ),
     "motion-forecasting": ("equizoo.pipelines.motion:MotionForecastingPipeline", None),
+    "conformers": ("equizoo.pipelines.conformers:ConformerPipeline", None),
 }
 
 
@@ -68,8 +69,8 @@ def pipeline(
     """Return the pipeline of a task, ready to be called with inputs.
 
     Args:
-        task: ``"molecule-properties"``, ``"particle-forecasting"``, ``"point-cloud-classification"`` or
-            ``"motion-forecasting"``.
+        task: ``"molecule-properties"``, ``"particle-forecasting"``, ``"point-cloud-classification"``,
+            ``"motion-forecasting"`` or ``"conformers"``.
         model: Name, local folder or Hub id of a checkpoint, or a model that
             :func:`equizoo.from_pretrained` returned; the task's default unless given.
         device: Where the model runs; the CPU unless given.
@@ -77,8 +78,9 @@ def pipeline(
         **options: Options of the task's class, see
             :class:`equizoo.pipelines.properties.MoleculePropertyPipeline`,
             :class:`equizoo.pipelines.particles.ParticleForecastingPipeline`,
-            :class:`equizoo.pipelines.point_clouds.PointCloudClassificationPipeline` and
-            :class:`equizoo.pipelines.motion.MotionForecastingPipeline`.
+            :class:`equizoo.pipelines.point_clouds.PointCloudClassificationPipeline`,
+            :class:`equizoo.pipelines.motion.MotionForecastingPipeline` and
+            :class:`equizoo.pipelines.conformers.ConformerPipeline`.
 
     Returns:
         A callable; what it takes and returns is said in the task's class.

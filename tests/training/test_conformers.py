@@ -86,6 +86,15 @@ def test_training_points_lie_between_starts_and_ends(prior: str) -> None:
         torch.testing.assert_close(distances, expected, rtol=1e-3, atol=1e-3)
 
 
+def test_early_times_are_earlier() -> None:
+    torch.manual_seed(0)
+    means = []
+    for times in ("uniform", "early"):
+        made = task(times=times)
+        means.append(float(torch.cat([made.train_batch(torch.arange(48))["t"] for _ in range(20)]).mean()))
+    assert means == pytest.approx([1 / 2, 1 / 3], abs=0.03)
+
+
 def test_each_training_molecule_is_turned_at_random() -> None:
     made = task(noise=0.0)
     torch.manual_seed(0)
@@ -126,7 +135,9 @@ def test_the_domain_names_elements_and_sizes() -> None:
     assert domain["pairs"] == 48
 
 
-@pytest.mark.parametrize("options", [{"prior": "gauss"}, {"steps": 0}, {"noise": -1.0}, {"threshold": 0.0}])
+@pytest.mark.parametrize(
+    "options", [{"prior": "gauss"}, {"times": "late"}, {"steps": 0}, {"noise": -1.0}, {"threshold": 0.0}]
+)
 def test_bad_options_are_refused(options: dict) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):
         task(**options)

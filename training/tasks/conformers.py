@@ -17,6 +17,7 @@ from equizoo.data.conformer_metrics import best_rmsds, coverage
 from equizoo.data.conformers import ConformerSet
 from equizoo.data.graph_symmetry import graph_symmetries
 from equizoo.data.molecule_graphs import MoleculeGraph
+from equizoo.models.conformer_flow import PRIORS
 from equizoo.models.flow_matching import aligned, centred, conditional_path, follow, harmonic_modes
 from equizoo.models.molecule_batch import Molecule, MoleculeBatch
 from equizoo.symmetry import SO3, Vectors
@@ -30,7 +31,7 @@ from equizoo.training.tasks.synthetic_conformers import synthetic_conformers
 if TYPE_CHECKING:
     from equizoo.hub.config import CheckpointConfig
 
-PRIORS = ("harmonic", "etkdg")
+TIMES = ("uniform", "early")
 MEASURED = ("amr_r", "amr_p")
 
 
@@ -40,10 +41,13 @@ class ConformersOptions:
 
     Attributes:
         name: Name of the prepared sets, see :mod:`equizoo.data.prepare_conformers`.
-        prior: What the flow starts from, ``harmonic`` or ``etkdg``.
+        prior: What the flow starts from: ``harmonic``, or the starts of the sets, which are ``etkdg`` or
+            ``mmff`` geometries as the sets were prepared.
         nearest: Largest deviation of a training pair, over all atoms [Å]; a start that is farther from every
             reference belongs to a conformer that is not among them.
         noise: Size of the noise around a path [Å].
+        times: How training times are drawn: ``uniform``, as published, or ``early``, with the density
+            ``2(1 − t)``: late on a short path nothing tells where it began, and a few steps see little of it.
         steps: Steps of the sampler when conformers are measured.
         threshold: Largest RMSD of a conformer that counts as found [Å]; published for QM9: 0.5.
         references: Largest number of reference conformers of a molecule that are measured with.
@@ -55,6 +59,7 @@ class ConformersOptions:
     prior: str = "etkdg"
     nearest: float = 0.7
     noise: float = 0.05
+    times: str = "uniform"
     steps: int = 10
     threshold: float = 0.5
     references: int = 12
@@ -113,6 +118,8 @@ class ConformersTask:
             ConfigError: Unknown option, or a value that cannot be used.
         """
         self.options = options = from_dict(data_cfg, ConformersOptions, "data.")
+        if options.times not in TIMES:
+            raise ConfigError(f"data.times is one of {TIMES}, got {options.times!r}")
         if options.prior not in PRIORS:
             raise ConfigError(f"data.prior is one of {PRIORS}, got {options.prior!r}")
         if (
@@ -190,7 +197,8 @@ class ConformersTask:
         unconstrained branch would see them.
         """
         molecules, x0, x1 = self._chosen(self.train, indices, None)
-        t = torch.rand(len(indices)).clamp(1e-3, 1 - 1e-3)
+        t = torch.rand(len(indices))
+        t = (1 - t.sqrt() if self.options.times == "early" else t).clamp(1e-3, 1 - 1e-3)
         turns = SO3().sample(len(indices), dtype=x0.dtype)
         x0, x1 = (Vectors(1).act(turns, x, molecules.batch) for x in (x0, x1))
         return self._batch(molecules, x0, x1, t, None)
@@ -328,7 +336,7 @@ class ConformersTask:
     def _measured(self, split: str, limit: int | None) -> list[int]:
         """Return the molecules of a split that can be measured, at most ``limit``, spread over all."""
         conformers = self.conformers(split)
-        needs_start = self.options.prior == "etkdg"
+        needs_start = self.options.prior != "harmonic"
         able = [i for i in range(len(conformers)) if not needs_start or len(conformers.starts(i))]
         if limit is not None and limit < len(able):
             able = [able[i] for i in np.linspace(0, len(able) - 1, limit).astype(int)]
@@ -342,7 +350,7 @@ class ConformersTask:
         for i in self._measured(split, None):
             starts, count = self.conformers(split).starts(i), 2 * self._references(split, i)
             rows.append(self.measure(starts[np.arange(count) % len(starts)], split, i))
-        return {"ETKDG": self.summary(rows)["score"]}
+        return {self.options.prior.upper(): self.summary(rows)["score"]}
 
     def output_centre(self, split: str) -> Tensor:
         """Return 0: velocities turn with the input, and have no mean to take off."""

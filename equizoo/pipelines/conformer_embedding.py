@@ -1,0 +1,67 @@
+"""One distance-geometry embedding from one seed.
+
+References:
+    S. Wang, J. Witek, G. A. Landrum, S. Riniker, J. Chem. Inf. Model. 60, 2044 (2020): ETKDGv3.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from equizoo.pipelines.geometry import Refused
+
+_SECONDS = 5
+#: Attempts from the eigenvectors of the distances, then from random positions: strained rings need many.
+_ATTEMPTS = {False: 30, True: 200}
+
+
+def sample_seed(*numbers: int) -> int:
+    """Return a positive 31-bit seed, another for other numbers.
+
+    Args:
+        *numbers: Seed of the call, number of the sample, and so on; any integers.
+
+    Example:
+        >>> sample_seed(0, 1) == sample_seed(0, 1) != sample_seed(1, 0)
+        True
+    """
+    entropy = [part for number in numbers for part in (abs(number), int(number < 0))]
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
+
+
+def embedding(mol: Any, seed: int, sample: int = 0, attempt: int = 0) -> np.ndarray:
+    """Make one ETKDGv3 embedding, within a time limit.
+
+    Args:
+        mol: RDKit ``Mol`` with explicit hydrogens; its stereo labels are kept.
+        seed: Seed of the call.
+        sample: Number of the sample.
+        attempt: Number of the attempt at this sample.
+
+    Returns:
+        (N, 3) float64 positions [Å], the same for the same numbers.
+
+    Raises:
+        Refused: None was found.
+
+    Example:
+        >>> from rdkit import Chem
+        >>> embedding(Chem.AddHs(Chem.MolFromSmiles("C")), seed=0).shape
+        (5, 3)
+    """
+    from rdkit import Chem, rdBase
+    from rdkit.Chem import rdDistGeom
+
+    copy = Chem.Mol(mol)
+    options = rdDistGeom.ETKDGv3()
+    options.randomSeed = sample_seed(seed, sample, attempt)
+    if hasattr(options, "timeout"):
+        options.timeout = _SECONDS
+    with rdBase.BlockLogs():
+        for random_start, attempts in _ATTEMPTS.items():
+            options.useRandomCoords, options.maxIterations = random_start, attempts
+            if rdDistGeom.EmbedMolecule(copy, options) == 0:
+                return np.array(copy.GetConformer().GetPositions())
+    raise Refused("no 3-D geometry: the embedding failed; the rings or the stereochemistry may be impossible")

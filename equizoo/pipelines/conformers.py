@@ -1,0 +1,259 @@
+"""A molecule in, its conformers out.
+
+References:
+    M. Hassan et al., "ET-Flow: Equivariant Flow-Matching for Molecular Conformer Generation", NeurIPS 2024.
+    S. Wang, J. Witek, G. A. Landrum, S. Riniker, J. Chem. Inf. Model. 60, 2044 (2020): ETKDGv3, where a flow
+    with ``prior="etkdg"`` starts from.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from equizoo.pipelines import require
+from equizoo.pipelines.conformer_energies import POLISHES
+from equizoo.pipelines.conformer_input import Subject, read_subject
+from equizoo.pipelines.conformer_result import Conformers, Tally
+from equizoo.pipelines.conformer_selection import compared_atoms, distinct
+from equizoo.pipelines.conformer_starts import etkdg_starts, harmonic_starts, mmff_starts
+from equizoo.pipelines.conformer_stereo import with_positions
+from equizoo.pipelines.conformer_workup import Screen
+from equizoo.pipelines.geometry import Refused
+from equizoo.pipelines.molecules import expand
+from equizoo.pipelines.readers import Entry
+from equizoo.relaxation.layer import relaxations
+
+TASK = "conformers"
+MOST_CONFORMERS = 1000
+_OVERSAMPLE = 3
+_PAIRS = 400_000  # ordered pairs of atoms a forward pass: some 0.5 GB at the published width
+_PARTIAL = (
+    "a partial variant is not exactly equivariant: its conformers change somewhat with the orientation of "
+    "where they start from; use the equivariant variant where that matters"
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for, see :meth:`ConformerPipeline.__call__`.
+
+    Raises:
+        ValueError: A number is out of its range, or there is no such polish.
+    """
+
+    n: int
+    seed: int
+    steps: int
+    polish: str | None
+    rmsd: float
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n <= MOST_CONFORMERS:
+            raise ValueError(f"n must be 1 to {MOST_CONFORMERS}, got {self.n}")
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        if not 0 <= self.rmsd < float("inf"):
+            raise ValueError(f"rmsd must be 0 or more, in Å, got {self.rmsd}")
+        if self.polish is not None and self.polish not in POLISHES:
+            raise ValueError(f"polish must be None or one of {POLISHES}, got {self.polish!r}")
+
+
+class ConformerPipeline:
+    """Make conformers of molecules.
+
+    An input is a SMILES string, an RDKit ``Mol``, or a path to an ``.sdf``, ``.smi`` or ``.csv`` file. Every
+    conformer that is returned has the tetrahedral centres and double bonds that were asked for, by the signs
+    of its volumes and as RDKit reads them from the positions; those that an input leaves open are chosen
+    once, so that all conformers are of one isomer, and reported. Samples with another stereochemistry, or
+    with atoms in each other's way, are rejected, counted and drawn again, up to three times as many as asked
+    for. Copies are left out, so that a rigid molecule has fewer conformers than asked for.
+
+    Radicals, separate fragments, elements that the model never saw and molecules of more than 100 heavy atoms
+    are refused with the reason. Molecules larger than those of the training set and ions are answered and
+    flagged.
+
+    Args:
+        model: A conformer flow with its checkpoint's ``card``; its ``config.prior`` says what it starts from.
+        device: Where it runs; where it is unless given.
+        batch_size: Most conformers a forward pass.
+
+    Attributes:
+        caution: What a user of this variant has to know, or None.
+
+    Raises:
+        MissingExtra: RDKit is not installed.
+        ValueError: ``batch_size`` is not positive, or the model is not a checkpoint of this task.
+
+    Example:
+        >>> from equizoo import pipeline
+        >>> conformers = pipeline("conformers")  # doctest: +SKIP
+        >>> answer = conformers("C[C@H](O)CCF", n=20, seed=1)  # doctest: +SKIP
+        >>> answer.mol.GetNumConformers(), answer.relative_energies[:3].round(2)  # doctest: +SKIP
+        (17, array([0.  , 0.41, 0.57]))
+        >>> answer.to_sdf("fluorobutanol.sdf")  # doctest: +SKIP
+    """
+
+    OPTIONS = ("batch_size",)
+
+    def __init__(self, model: nn.Module, device: Any = None, batch_size: int = 64) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be positive, got {batch_size}")
+        require("rdkit", "molecules", "reading molecules")
+        if not hasattr(model, "card"):
+            raise ValueError("the model has no card; load it with equizoo.from_pretrained")
+        self.card: Any = model.card
+        if self.card.task != TASK:
+            raise ValueError(f"the checkpoint is one for {self.card.task}, not for {TASK}")
+        self.model: Any = (model if device is None else model.to(device)).eval()
+        self.elements: tuple[str, ...] = tuple(self.card.domain["elements"])
+        self.batch_size = batch_size
+        self.caution = _PARTIAL if relaxations(model) else None
+
+    def __call__(
+        self,
+        molecules: Any,
+        n: int = 10,
+        seed: int = 0,
+        steps: int | None = None,
+        polish: str | None = None,
+        rmsd: float = 0.1,
+    ) -> Any:
+        """Make conformers.
+
+        Args:
+            molecules: One molecule, or a list of molecules; a file has many.
+            n: Number of conformers asked for, 1 to 1,000.
+            seed: Seed of the samples. Sample ``k`` of a molecule depends on the molecule, the seed and ``k``,
+                not on ``n`` or on the other molecules.
+            steps: Evaluations of the model a conformer; those that its errors were measured with unless
+                given.
+            polish: Relax each conformer with ``"mmff"`` (MMFF94) or ``"xtb"`` (GFN2-xTB, some seconds each).
+            rmsd: Conformers nearer than this to one of lower energy are left out [Å]; best RMSD over symmetry
+                of the heavy atoms and the hydrogens that are not on carbon. 0 keeps all.
+
+        Returns:
+            :class:`~equizoo.pipelines.conformer_result.Conformers`; a list of them, in order, for a list or a
+            file, in which a molecule without an answer says why.
+
+        Raises:
+            Refused: The only molecule cannot be answered; the message says why.
+            MissingExtra: tblite or ASE for ``polish="xtb"`` is not installed.
+            ValueError: A number is out of its range, or there is no such polish.
+        """
+        from tqdm import tqdm
+
+        request = Request(n, seed, self.card.domain["steps"] if steps is None else steps, polish, rmsd)
+        if polish == "xtb":
+            require("tblite", "xtb", "polish='xtb'")
+            require("ase", "molecules", "polish='xtb'")
+        entries, single = expand(molecules)
+        progress = tqdm(entries, "molecules", leave=False, disable=None, delay=1)
+        answers = [self._answer(entry, request) for entry in progress]
+        if single and answers[0].error is not None:
+            raise Refused(answers[0].error)
+        return answers[0] if single else answers
+
+    def _answer(self, entry: Entry, request: Request) -> Conformers:
+        """Return the conformers of one molecule, or why there are none."""
+        start = time.perf_counter()
+        try:
+            subject = read_subject(entry, self.elements, request.seed)
+            answer = self._conformers(entry, subject, request)
+        except Refused as reason:
+            answer = Conformers(entry.label, Tally(request.n), entry.name, error=str(reason))
+        return replace(answer, tally=replace(answer.tally, seconds=time.perf_counter() - start))
+
+    def _conformers(self, entry: Entry, subject: Subject, request: Request) -> Conformers:
+        screen = Screen(subject, request.polish)
+        positions, energies, samples = self._accepted(subject, request, screen)
+        fates = screen.fates
+        if len(samples) == 0:
+            raise Refused(
+                f"none of {screen.seen} samples is a conformer of it: {fates['not_embedded']} not embedded, "
+                f"{fates['wrong_stereo']} of other stereochemistry, {fates['clashes']} with clashes, "
+                f"{fates['not_relaxed']} not relaxed"
+            )
+        order = np.argsort(energies, kind="stable")
+        atoms, symmetries = compared_atoms(subject.mol)
+        order = order[distinct(positions[order][:, atoms], symmetries, request.rmsd)]
+        mol = with_positions(subject.mol, positions[order])
+        mol.SetProp("_Name", entry.name or "")
+        for conformer, row in zip(mol.GetConformers(), order, strict=True):
+            conformer.SetIntProp("sample", int(samples[row]))
+            if np.isfinite(energies[row]):
+                conformer.SetDoubleProp("energy", float(energies[row]))
+        counts = Counter(fates, duplicates=len(samples) - len(order))
+        tally = Tally(request.n, screen.seen, made=len(order), **counts)
+        return Conformers(
+            entry.label,
+            tally,
+            entry.name,
+            domain_reason=self._outside(subject),
+            mol=mol,
+            smiles=subject.smiles,
+            chosen=subject.chosen,
+            energies=energies[order],
+            method=screen.method,
+            samples=samples[order],
+        )
+
+    def _accepted(
+        self, subject: Subject, request: Request, screen: Screen
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Draw samples until n are accepted, or too many were drawn.
+
+        Returns:
+            (K, N, 3) positions [Å], (K,) energies [kcal/mol] and (K,) numbers of the samples.
+        """
+        parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        missing = request.n
+        while missing and screen.seen < _OVERSAMPLE * request.n:
+            numbers = range(screen.seen, min(screen.seen + missing, _OVERSAMPLE * request.n))
+            starts = self._starts(subject, request.seed, numbers)
+            moved = self._flow(subject, list(starts.values()), request.steps)
+            parts.append(screen(numbers, list(starts), moved))
+            missing -= len(parts[-1][2])
+        positions, energies, samples = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return positions, energies, samples
+
+    def _starts(self, subject: Subject, seed: int, samples: Sequence[int]) -> dict[int, np.ndarray]:
+        if self.model.config.prior == "harmonic":
+            return harmonic_starts(subject.molecule, seed, samples)
+        made = mmff_starts if self.model.config.prior == "mmff" else etkdg_starts
+        return made(subject, seed, samples)
+
+    def _flow(self, subject: Subject, starts: list[np.ndarray], steps: int) -> np.ndarray:
+        """Return (K, N, 3) float64 positions [Å] at the end of the flow from each start (N, 3)."""
+        from equizoo.models.flow_matching import follow
+        from equizoo.models.molecule_batch import MoleculeBatch
+
+        parameter = next(self.model.parameters())
+        atoms = len(subject.molecule.z)
+        size = max(1, min(self.batch_size, _PAIRS // atoms**2))
+        ends = [np.zeros((0, atoms, 3))]
+        for first in range(0, len(starts), size):
+            part = np.stack(starts[first : first + size])
+            batch = MoleculeBatch.of([subject.molecule] * len(part))
+            batch = MoleculeBatch(
+                *(x.to(parameter if x.is_floating_point() else parameter.device) for x in batch)
+            )
+            x0 = torch.from_numpy(part).to(parameter).flatten(0, 1)
+            end = follow(lambda x, t, b=batch: self.model(x, t, *b), x0, batch.batch, len(part), steps)
+            ends.append(end.double().cpu().numpy().reshape(part.shape))
+        return np.concatenate(ends)
+
+    def _outside(self, subject: Subject) -> str | None:
+        limit = self.card.domain["max_heavy_atoms"]
+        if subject.heavy_atoms > limit:
+            return f"{subject.heavy_atoms} heavy atoms, and the model was trained on at most {limit}"
+        if subject.charge:
+            return f"its charge is {subject.charge:+d}, and the model was trained on neutral molecules"
+        return None

@@ -1,0 +1,219 @@
+"""Conformers: how many, of which isomer, in which order, and that a seed holds."""
+
+import numpy as np
+import pytest
+import torch
+from rdkit import Chem
+
+from equizoo.pipelines import conformers, pipeline
+from equizoo.pipelines.conformer_embedding import embedding
+from equizoo.pipelines.conformers import ConformerPipeline
+from equizoo.pipelines.geometry import Refused
+from tests.pipelines.conformer_samples import Guide, build, isomer, small_flow
+
+
+@pytest.fixture(scope="module")
+def make() -> ConformerPipeline:
+    return build()
+
+
+def by_sample(answer) -> dict[int, np.ndarray]:
+    return dict(zip(answer.samples.tolist(), answer.positions, strict=True))
+
+
+def test_one_molecule_gives_ranked_conformers(make: ConformerPipeline) -> None:
+    answer = make("OCCCF", n=6, steps=3)
+    assert answer.ok and answer.error is None and answer.in_domain
+    assert 1 < len(answer) <= 6
+    assert answer.mol.GetNumConformers() == len(answer) == answer.tally.made
+    assert answer.positions.shape == (len(answer), 12, 3)
+    assert answer.z.tolist() == [8, 6, 6, 6, 9] + [1] * 7
+    assert (np.diff(answer.energies) >= 0).all()
+    assert answer.relative_energies[0] == 0
+    energies = [conformer.GetDoubleProp("energy") for conformer in answer.mol.GetConformers()]
+    assert energies == answer.energies.tolist()
+    samples = [conformer.GetIntProp("sample") for conformer in answer.mol.GetConformers()]
+    assert samples == answer.samples.tolist()
+    tally = answer.tally
+    assert tally.asked == 6 and tally.seconds > 0
+    assert tally.sampled == tally.made + tally.duplicates + tally.rejected
+    assert answer.smiles == "OCCCF" and answer.chosen == 0
+
+
+STEREO = {
+    "C[C@H](O)CC": 0,
+    "C[C@@H](O)CC": 0,
+    "F/C=C/C": 0,
+    "F/C=C\\C": 0,
+    "C[C@H]1CC[C@@H](C)CC1": 0,
+    "C[C@H]1CC[C@H](C)CC1": 0,
+    "O[C@H]1[C@@H]2CC[C@H]1C2": 0,
+    "C/C=C/[C@H](F)N": 0,
+    "C[C@H](F)C=CF": 1,
+    "CC(O)F": 1,
+    "C1CC2CCC1C2": 2,
+    "C[N@@+]1(CO)C[C@@H]1C": 0,
+}
+
+
+@pytest.mark.parametrize("smiles", STEREO)
+def test_every_conformer_has_the_stereochemistry_asked_for(smiles: str, make: ConformerPipeline) -> None:
+    answer = make(smiles, n=4, steps=2)
+    assert answer.chosen == STEREO[smiles]
+    assert {isomer(answer.mol, k) for k in range(len(answer))} == {answer.smiles}
+    if not answer.chosen:
+        assert answer.smiles == Chem.CanonSmiles(smiles)
+    assert Chem.MolFromSmiles(answer.smiles).HasSubstructMatch(Chem.MolFromSmiles(smiles), useChirality=True)
+
+
+@pytest.mark.parametrize("smiles", ["C[C@H](O)CC", "C[C@@H](O)CC"])
+def test_mirror_images_are_rejected_counted_and_replaced(smiles: str) -> None:
+    mol = Chem.AddHs(Chem.MolFromSmiles(smiles))
+    right = [embedding(mol, 0, k) for k in range(3)]
+    answer = build(Guide([right[0], -right[1], right[2]]))(smiles, n=3, rmsd=0)
+    assert {isomer(answer.mol, k) for k in range(3)} == {Chem.CanonSmiles(smiles)}
+    assert (answer.tally.sampled, answer.tally.wrong_stereo, answer.tally.made) == (4, 1, 3)
+    assert sorted(answer.samples) == [0, 2, 3]
+    with pytest.raises(Refused, match=r"none of 9 samples .* 9 of other stereochemistry, 0 with clashes"):
+        build(Guide([-one for one in right]))(smiles, n=3)
+
+
+def test_the_wrong_side_of_a_double_bond_is_rejected() -> None:
+    cis, trans = (Chem.AddHs(Chem.MolFromSmiles(text)) for text in ("C/C=C\\F", "C/C=C/F"))
+    answer = build(Guide([embedding(cis, 0), embedding(trans, 0)]))("C/C=C/F", n=2, rmsd=0)
+    assert answer.tally.wrong_stereo >= 1
+    assert {isomer(answer.mol, k) for k in range(len(answer))} == {"C/C=C/F"}
+
+
+def test_clashes_are_rejected() -> None:
+    good = embedding(Chem.AddHs(Chem.MolFromSmiles("CCO")), 0)
+    folded = good.copy()
+    folded[8] = folded[3] + 0.2
+    nowhere = np.full_like(good, np.nan)
+    answer = build(Guide([good, folded, 0.7 * good, nowhere]))("CCO", n=4, rmsd=0)
+    assert answer.tally.clashes >= 3
+    assert set(answer.samples % 4) <= {0, 1, 2, 3} and 0 in answer.samples
+    assert np.allclose(answer.positions[0], good - good.mean(0), atol=1e-4)
+
+
+def test_copies_are_left_out_by_symmetry() -> None:
+    one = embedding(Chem.AddHs(Chem.MolFromSmiles("CC(C)(C)F")), 0)
+    swapped = one[[2, 1, 3, 0, 4, *range(8, 14), *range(5, 8)]] @ np.diag([-1, -1, 1]) + 3
+    pipe = build(Guide([one, swapped, one + 0.001]))
+    assert len(pipe("CC(C)(C)F", n=3, rmsd=0)) == 3
+    answer = pipe("CC(C)(C)F", n=3)
+    assert (len(answer), answer.tally.duplicates, answer.tally.sampled) == (1, 2, 3)
+
+
+def test_the_rotamers_of_an_alcohol_are_conformers() -> None:
+    answer = build()("CCO", n=12, steps=1)
+    assert len(answer) >= 3
+
+
+def test_a_sample_depends_on_the_seed_and_its_number_only(make: ConformerPipeline) -> None:
+    options = {"steps": 2, "rmsd": 0}
+    few = by_sample(make("OCC=CF", n=3, seed=5, **options))
+    again, many = make(["CCN", "OCC=CF", "OCC=CF"], n=7, seed=5, **options)[1:]
+    other = make("OCC=CF", n=7, seed=6, **options)
+    assert np.array_equal(again.positions, many.positions)
+    assert np.array_equal(by_sample(make("OCC=CF", n=3, seed=5, **options))[0], few[0])
+    for sample, positions in by_sample(build(batch_size=1)("OCC=CF", n=7, seed=5, **options)).items():
+        assert np.allclose(by_sample(many)[sample], positions, atol=1e-4)
+    for sample, positions in few.items():
+        assert np.allclose(by_sample(many)[sample], positions, atol=1e-4)
+    assert not np.allclose(by_sample(other)[0], few[0], atol=1e-2)
+
+
+def test_the_seed_of_torch_and_numpy_is_left_alone(make: ConformerPipeline) -> None:
+    torch.manual_seed(3)
+    np.random.seed(3)
+    first = make("CCCO", n=2).positions
+    assert torch.initial_seed() == 3
+    torch.manual_seed(4)
+    np.random.seed(4)
+    assert np.array_equal(make("CCCO", n=2).positions, first)
+
+
+def test_the_harmonic_prior_is_a_start_too() -> None:
+    mol = Chem.AddHs(Chem.MolFromSmiles("CC(=O)N"))
+    pipe = build(Guide([embedding(mol, 0)]))
+    first, second = pipe("CC(=O)N", n=2, rmsd=0), pipe("CC(=O)N", n=2, rmsd=0)
+    assert np.array_equal(first.positions, second.positions)
+    with pytest.raises(Refused, match=r"none of 6 samples is a conformer of it: 0 not embedded"):
+        build(small_flow("harmonic"))("CC(=O)N", n=2)
+
+
+def test_polishing_with_mmff_lowers_the_energy(make: ConformerPipeline) -> None:
+    raw, polished = (make("OCCF", n=4, steps=2, polish=polish) for polish in (None, "mmff"))
+    assert (raw.method, polished.method) == ("MMFF94, briefly relaxed", "MMFF94")
+    assert polished.energies[0] <= raw.energies[0] + 1e-6
+    assert not np.allclose(polished.positions[0], raw.positions[0], atol=1e-3)
+    assert {isomer(polished.mol, k) for k in range(len(polished))} == {"OCCF"}
+
+
+def test_polishing_with_xtb(make: ConformerPipeline) -> None:
+    pytest.importorskip("tblite")
+    answer = make("CO", n=1, steps=1, polish="xtb")
+    assert answer.method == "GFN2-xTB" and answer.energies[0] < -5000
+    with pytest.raises(Refused, match="takes neutral molecules only"):
+        make("C[NH3+]", polish="xtb")
+
+
+def test_without_mmff_parameters_there_is_no_rank(make: ConformerPipeline) -> None:
+    answer = make("[C-]#[O+]", n=2, rmsd=0)
+    assert answer.method is None and np.isnan(answer.energies).all()
+    assert answer.samples.tolist() == [0, 1]
+    assert not answer.mol.GetConformer(0).HasProp("energy")
+    with pytest.raises(Refused, match="MMFF94 has no parameters"):
+        make("[C-]#[O+]", polish="mmff")
+
+
+def test_a_mol_keeps_its_order_and_gives_its_stereochemistry(make: ConformerPipeline) -> None:
+    mol = Chem.RenumberAtoms(Chem.MolFromSmiles("C[C@H](O)CF"), [4, 2, 0, 1, 3])
+    answer = make(mol, n=2)
+    assert answer.z[:5].tolist() == [9, 8, 6, 6, 6]
+    assert answer.smiles == Chem.CanonSmiles("C[C@H](O)CF") and answer.chosen == 0
+    space = Chem.AddHs(Chem.MolFromSmiles("CC(O)CF"))
+    space.AddConformer(Chem.Conformer(make("C[C@@H](O)CF", n=1).mol.GetConformer()))
+    assert make(space, n=2).smiles == Chem.CanonSmiles("C[C@@H](O)CF")
+    cis = Chem.MolFromSmiles("CC=CF")
+    cis.GetBondWithIdx(1).SetStereoAtoms(0, 3)
+    cis.GetBondWithIdx(1).SetStereo(Chem.BondStereo.STEREOCIS)
+    assert make(cis, n=1).smiles == Chem.CanonSmiles("C/C=C\\F")
+
+
+def test_large_molecules_and_ions_are_flagged(make: ConformerPipeline) -> None:
+    large, ion, usual = make(["CCCCCCCCCC", "CC[NH3+]", "CCC"], n=1, steps=1)
+    assert large.domain_reason == "10 heavy atoms, and the model was trained on at most 9"
+    assert ion.domain_reason == "its charge is +1, and the model was trained on neutral molecules"
+    assert usual.in_domain and not large.in_domain
+
+
+def test_a_partial_variant_is_answered_with_a_caution() -> None:
+    pipe = build(small_flow(relaxed=True))
+    assert "not exactly equivariant" in pipe.caution
+    assert pipe("CCO", n=1).ok
+    assert build().caution is None
+
+
+def test_bad_options_and_models(make: ConformerPipeline) -> None:
+    for option, message in (
+        ({"n": 0}, "n must be 1 to 1000, got 0"),
+        ({"n": conformers.MOST_CONFORMERS + 1}, "n must be 1 to 1000"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"rmsd": -1}, "rmsd must be 0 or more"),
+        ({"rmsd": float("nan")}, "rmsd must be 0 or more"),
+        ({"polish": "uff"}, r"polish must be None or one of \('mmff', 'xtb'\), got 'uff'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make("CCO", **option)
+    with pytest.raises(TypeError, match="did you mean 'batch_size'"):
+        build(batchsize=3)
+    with pytest.raises(ValueError, match="batch_size must be positive"):
+        build(batch_size=0)
+    with pytest.raises(ValueError, match="no card"):
+        pipeline("conformers", small_flow())
+    model = small_flow()
+    model.card = type("Card", (), {"task": "molecule-properties"})()
+    with pytest.raises(ValueError, match="is one for molecule-properties"):
+        pipeline("conformers", model)
