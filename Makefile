@@ -1,4 +1,5 @@
 # make demo   twelve properties of real molecules: a table and a plot
+# make app    the same and more on a page: http://127.0.0.1:7860
 # make test   the whole test suite
 # make lint   what CI checks besides
 PYTHON ?= python3
@@ -14,7 +15,7 @@ CC(=O)Oc1ccccc1C(=O)O aspirin
 endef
 export MOLECULES
 
-.PHONY: demo test lint format install clean
+.PHONY: demo app test lint format install clean
 
 install: $(STAMP)
 
@@ -28,6 +29,9 @@ demo: $(STAMP)
 	@mkdir -p demo-output
 	@echo "$$MOLECULES" > demo-output/molecules.smi
 	@$(BIN)/equizoo predict demo-output/molecules.smi --plot demo-output/properties.png
+
+app: $(STAMP)
+	@$(BIN)/python app.py
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest
