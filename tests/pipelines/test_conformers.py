@@ -1,5 +1,7 @@
 """Conformers: how many, of which isomer, in which order, and that a seed holds."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from equizoo.pipelines import conformers, pipeline
 from equizoo.pipelines.conformer_embedding import embedding
 from equizoo.pipelines.conformers import ConformerPipeline
 from equizoo.pipelines.geometry import Refused
-from tests.pipelines.conformer_samples import Guide, build, isomer, small_flow
+from tests.pipelines.conformer_samples import DOMAIN, Guide, build, isomer, small_flow
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +143,18 @@ def test_the_harmonic_prior_is_a_start_too() -> None:
     assert np.array_equal(first.positions, second.positions)
     with pytest.raises(Refused, match=r"none of 6 samples is a conformer of it: 0 not embedded"):
         build(small_flow("harmonic"))("CC(=O)N", n=2)
+
+
+def test_a_flow_from_relaxed_geometries_starts_at_low_energies() -> None:
+    plain, relaxed = (build(small_flow(prior, size=0.0))("OCCF", n=4, rmsd=0) for prior in ("etkdg", "mmff"))
+    assert relaxed.energies.mean() < plain.energies.mean()
+    again = build(small_flow("mmff", size=0.0), batch_size=1)("OCCF", n=2, rmsd=0)
+    assert np.allclose(by_sample(again)[0], by_sample(relaxed)[0], atol=1e-4)
+    elements = SimpleNamespace(task="conformers", domain=DOMAIN | {"elements": ("H", "C", "Si", "Se")})
+    model = small_flow("mmff")
+    model.card = elements
+    with pytest.raises(Refused, match="this model starts from geometries that MMFF94 has relaxed"):
+        ConformerPipeline(model)("[SiH3][Se]C")
 
 
 def test_polishing_with_mmff_lowers_the_energy(make: ConformerPipeline) -> None:
