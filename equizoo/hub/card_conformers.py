@@ -40,7 +40,7 @@ class ConformerEnsembles(Dataset):
     title, sample = "QM9 conformers", "molecule"
     measured = ", heavy atoms, symmetry-aware, two generated conformers a reference"
     norm = "over the velocity of an atom, divided by the root mean square of a coordinate of the velocity"
-    sources = "equizoo.data.conformer_files"
+    sources = "equizoo.data.qm9_files"
 
     def by_checkpoint(self, targets: Any) -> bool:
         """Give each checkpoint a row."""

@@ -19,7 +19,7 @@ from equizoo.hub.card_tables import number
 from equizoo.hub.card_tasks import TASKS, Task
 from equizoo.hub.config import CheckpointConfig
 from equizoo.hub.errors import CheckpointError
-from equizoo.hub.results import method_key, spread, test_errors
+from equizoo.hub.results import method_key, needs_its_terms, spread, test_errors
 
 WRITTEN = (
     "<!-- Written by `python -m equizoo.hub.cards` from config.json and results.json; edits are lost. -->"
@@ -52,7 +52,7 @@ def render_card(config: CheckpointConfig, results: Mapping[str, Any], published:
         check_units(config.name, results["units"], table)
     sections = [
         _what(config, results, facts, task),
-        _usage(config, task),
+        _usage(config, results, task),
         _data(config, results, facts),
         _training(config, results),
         errors(config, results, table, facts),
@@ -159,20 +159,22 @@ def _what(config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset, 
     )
 
 
-def _usage(config: CheckpointConfig, task: Task) -> str:
+def _usage(config: CheckpointConfig, results: Mapping[str, Any], task: Task) -> str:
     variant = "" if "partial" not in config.variants else '  # or variant="partial"'
+    chosen = ', variant="partial"' if needs_its_terms(results) else ""
+    variant = "" if chosen else variant
     imports = "equizoo, torch" if "torch" in task.pipeline else "equizoo"
     return f"""## Use
 
 ```python
 import {imports}
-predict = equizoo.pipeline("{config.task}", model="{config.name}")
+predict = equizoo.pipeline("{config.task}", model="{config.name}"{chosen})
 {task.pipeline}
 ```
 
 ```python
 import equizoo, torch
-model = equizoo.from_pretrained("{config.name}"){variant}
+model = equizoo.from_pretrained("{config.name}"{chosen}){variant}
 {task.model}
 ```
 
@@ -225,6 +227,12 @@ def _limitations(config: CheckpointConfig, results: Mapping[str, Any], facts: Da
     ]
     if "partial" in config.variants:
         lines.append(f"`partial` is not exactly equivariant: {task.partial}")
+        if needs_its_terms(results):
+            lines.append(
+                "The network was trained to keep its terms, and projected it is of no use: the `equivariant` "
+                "variant shows what they do. For an equivariant network take one that was trained with "
+                "`ace-equality` or without relaxed layers."
+            )
     if spread(results, next(iter(config.variants)), config.targets[0].name) is None:
         lines.append("One seed: the spread between seeds was not measured.")
     if calibration_of(results).keys() - {"given"}:

@@ -37,6 +37,20 @@ class Spread(NamedTuple):
     n: int
 
 
+_FAR = 2.0
+
+
+def needs_its_terms(results: Mapping[str, Any]) -> bool:
+    """Whether projecting a network leaves more than twice the error of its partial variant.
+
+    Example:
+        >>> needs_its_terms({"variants": {"equivariant": {"score": 34.7}, "partial": {"score": 0.18}}})
+        True
+    """
+    scores = {variant: measured["score"] for variant, measured in results["variants"].items()}
+    return "partial" in scores and scores["equivariant"] > _FAR * scores["partial"]
+
+
 def test_errors(results: Mapping[str, Any], variant: str) -> dict[str, float]:
     """Return the test error of each target; empty if the variant was not measured."""
     return dict(results["variants"].get(variant, {}).get("errors", {}))

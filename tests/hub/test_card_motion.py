@@ -61,6 +61,17 @@ def walking(config):
     return replace(config, domain=replace(config.domain, motion="walk"))
 
 
+@pytest.mark.parametrize(("projected", "kept"), [(0.3, 0.2), (34.7, 0.2)])
+def test_a_network_that_needs_its_terms_is_shown_with_them(read, projected, kept):
+    config, results = read
+    for variant, score in (("equivariant", projected), ("partial", kept)):
+        results["variants"][variant]["score"] = score
+    text, needed = render(config, results), projected > 2 * kept
+    assert ('model="egno-tiny", variant="partial")' in text) == needed
+    assert ('# or variant="partial"' in text) != needed
+    assert ("projected it is of no use" in text) == needed
+
+
 def test_both_variants_stand_beside_published_figures_and_baselines(read):
     config, results = read
     results["variants"]["equivariant"]["errors"] = {"position": 0.412}

@@ -1,0 +1,79 @@
+"""What the card of a conformer flow says, against the files that it is made from."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("rdkit")
+from equizoo.hub.card_published import read_published
+from equizoo.hub.card_text import render_card
+from equizoo.hub.config import read_config
+from equizoo.training.loop import train
+from equizoo.training.publish import publish
+from equizoo.training.runfolder import write_json
+from tests.hub.card_samples import PUBLISHED, row
+from tests.training.test_conformers import tiny
+
+ROW = {
+    **{key: {"mean": 0.25, "median": 0.125} for key in ("cov_r", "amr_r", "cov_p", "amr_p")},
+    "seconds": 0.0123,
+    "stereo": 1.0,
+}
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory):
+    """A checkpoint as ``publish`` writes it, but for saying that its molecules were made up."""
+    run = tmp_path_factory.mktemp("run")
+    train(tiny(budget__epochs=1, data__prior="mmff"), run, progress=False)
+    about = {"title": "Test molecules", "molecules": 3, "references": 6, "threshold": 0.5}
+    rows = {"ETKDG": ROW, "`equivariant`": {**ROW, "amr_p": {"mean": 0.111, "median": 0.099}}}
+    write_json(run / "ensembles.json", {"sets": [{**about, "rows": rows}], "steps": {"1 step": ROW}})
+    folder = publish(run, run / "flow-tiny", name="flow-tiny", recipe="conformer-qm9-ace")
+    results = json.loads((folder / "results.json").read_text())
+    del results["data"]["synthetic"]
+    write_json(folder / "results.json", results)
+    return folder
+
+
+def text_of(folder) -> str:
+    results = json.loads((folder / "results.json").read_text())
+    return render_card(read_config(folder), results, read_published(PUBLISHED))
+
+
+def test_ensembles_stand_beside_those_of_rdkit(shipped):
+    text = text_of(shipped)
+    assert "3 molecules, 6 reference conformers" in text
+    assert row(text, "ETKDG") == [
+        "25.0 (12.5)",
+        "0.250 (0.125)",
+        "25.0 (12.5)",
+        "0.250 (0.125)",
+        "0.012",
+        "100.0",
+    ]
+    assert "| `equivariant` | 25.0 (12.5) | 0.250 (0.125) | 25.0 (12.5) | 0.111 (0.099) |" in text
+    assert row(text, "1 step")[1] == "0.250 (0.125)"
+
+
+def test_the_card_says_what_the_flow_starts_from_and_that_it_is_not_geom(shipped):
+    text = text_of(shipped)
+    assert "an ETKDGv3 embedding by RDKit that MMFF94 has relaxed" in text
+    assert "It is not GEOM" in text
+
+
+def test_the_code_on_the_card_runs(shipped):
+    text = text_of(shipped)
+    code = text.split("```python\n")[2].split("```")[0].replace('"flow-tiny"', repr(str(shipped)))
+    names: dict = {}
+    exec(code, names)  # noqa: S102  (the card's own example)
+    assert names["velocity"].shape == (3, 3)
+
+
+def test_without_ensembles_the_card_says_so(shipped):
+    results = json.loads((shipped / "results.json").read_text())
+    results.pop("ensembles")
+    text = render_card(read_config(shipped), results, read_published(PUBLISHED))
+    assert "## Ensembles\n\nNot measured." in text
