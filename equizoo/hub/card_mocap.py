@@ -9,6 +9,7 @@ from equizoo.hub.card_facts import Dataset
 from equizoo.hub.config import CheckpointConfig
 
 _PUBLISHED_HORIZON, _PUBLISHED_FRAMES = 30, 5
+_PUBLISHED_SIZE = (128, 6)
 _SUBJECTS = {"run": "9, running", "walk": "35, walking"}
 _TRIALS = {"run": (5, 3, 3), "walk": (11, 6, 6)}
 _HEIGHTS = {
@@ -71,8 +72,11 @@ class MoCap(Dataset):
         ]
 
     def setting(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
-        """Say how the height enters, and which start frames are trained on."""
+        """Say how the height enters, how large the network is, and which start frames are trained on."""
         parts = [_HEIGHTS[config.config["height"]]] if config.config.get("height") in _HEIGHTS else []
+        hidden, layers = (config.config.get(key) for key in ("hidden", "layers"))
+        if (hidden, layers) != _PUBLISHED_SIZE:
+            parts.append(f"{hidden} features and {layers} layers (published: 128 and 6)")
         if results["data"].get("starts") == "all":
             parts.append("all start frames of the training trials")
         return parts

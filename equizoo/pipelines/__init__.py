@@ -27,7 +27,7 @@ TASKS: dict[str, tuple[str, str | None]] = {
         "equizoo.pipelines.point_clouds:PointCloudClassificationPipeline",
         "vn-dgcnn-modelnet40-ace",
     ),
-    "motion-forecasting": ("equizoo.pipelines.motion:MotionForecastingPipeline", None),
+    "motion-forecasting": ("equizoo.pipelines.motion:MotionForecastingPipeline", "egno-mocap-run-ace"),
     "conformers": ("equizoo.pipelines.conformers:ConformerPipeline", None),
 }
 
