@@ -203,13 +203,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_argument("--data", help="folder of the data set (default: $EQUIZOO_DATA)")
     options.add_argument("--drugs", help="drugconf_hutchison.npz: measure on drug-like molecules too")
     options.add_argument("--limit", type=int, help="use so many molecules of each set only")
+    options.add_argument("--drug-limit", type=int, help="use so many drug-like molecules only")
     arguments = options.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     data = {"root": arguments.data} if arguments.data else {}
     try:
         others = {}
         if arguments.drugs:
-            drugs = ConformerSet.of(_ensemble(one) for one in read_hutchison(Path(arguments.drugs)))
+            found = read_hutchison(Path(arguments.drugs))
+            count = min(arguments.drug_limit or len(found), len(found))
+            chosen = np.linspace(0, len(found) - 1, count).astype(int)
+            drugs = ConformerSet.of(_ensemble(found[i]) for i in chosen)
             others["Drug-like molecules, unlike the training set"] = (drugs, 0.75)
         report = ensembles(arguments.folder, data, others=others, limit=arguments.limit)
     except (EquizooError, ValueError, FileNotFoundError) as error:
