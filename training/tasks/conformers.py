@@ -159,12 +159,14 @@ class ConformersTask:
         return self._sets[name]
 
     def split(self, name: str) -> Pairs:
-        """Return the starts and ends of ``train``, ``valid`` or ``test``."""
+        """Return the starts and ends of ``train``, or one of each molecule of ``valid`` or ``test``."""
         if name not in self._splits:
-            self._splits[name] = self._pairs(self.conformers(name))
+            limits = (self.options.nearest, None) if name == "train" else (np.inf, 1)
+            self._splits[name] = self._pairs(self.conformers(name), *limits)
         return self._splits[name]
 
-    def _pairs(self, conformers: ConformerSet) -> Pairs:
+    def _pairs(self, conformers: ConformerSet, nearest: float, most: int | None) -> Pairs:
+        """Return the pairs that are within ``nearest`` [Å], at most ``most`` of each molecule."""
         harmonic = self.options.prior == "harmonic"
         pairs = Pairs([Molecule.of(conformers.graph(i)) for i in range(len(conformers))], [], [], [])
         for i in range(len(conformers)):
@@ -172,11 +174,10 @@ class ConformersTask:
                 ends = starts = conformers.conformers(i)
             else:
                 starts, ends, deviation = conformers.pairs(i)
-                near = deviation <= self.options.nearest
-                starts, ends = starts[near], ends[near]
-            pairs.molecule.extend([i] * len(ends))
-            pairs.start.extend([] if harmonic else starts)
-            pairs.end.extend(ends)
+                starts, ends = starts[deviation <= nearest], ends[deviation <= nearest]
+            pairs.molecule.extend([i] * len(ends[:most]))
+            pairs.start.extend([] if harmonic else starts[:most])
+            pairs.end.extend(ends[:most])
         if not len(pairs):
             raise ConfigError(
                 f"data.name {self.options.name!r} has no pairs for data.prior {self.options.prior!r}"
