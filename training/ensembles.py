@@ -48,6 +48,18 @@ FEW = 40
 """Molecules that the number of steps is varied on."""
 
 
+class Known(NamedTuple):
+    """A molecule with reference conformers.
+
+    Attributes:
+        ensemble: Its graph and its conformers.
+        mol: RDKit ``Mol`` with explicit hydrogens, atoms in the order of the conformers.
+    """
+
+    ensemble: Ensemble
+    mol: Any
+
+
 class Subject(NamedTuple):
     """A molecule to measure on.
 
@@ -66,21 +78,26 @@ class Subject(NamedTuple):
     seconds: float
 
 
-def subjects(conformers: ConformerSet, limit: int | None, references: int) -> list[Subject]:
-    """Embed the molecules of a set, two starts for each of at most ``references`` reference conformers.
+def of_set(conformers: ConformerSet) -> list[Known]:
+    """Return the molecules of a prepared set, whose atoms are in the order of their SMILES."""
+    from rdkit import Chem
+
+    return [Known(one, Chem.AddHs(Chem.MolFromSmiles(one.smiles))) for one in conformers]
+
+
+def subjects(known: Sequence[Known], limit: int | None, references: int) -> list[Subject]:
+    """Embed molecules, two starts for each of at most ``references`` reference conformers.
 
     Molecules that RDKit cannot embed are left out, with a warning.
     """
-    from rdkit import Chem
     from tqdm import tqdm
 
-    chosen = range(len(conformers))
+    chosen: Sequence[int] = range(len(known))
     if limit is not None and limit < len(chosen):
-        chosen = [int(i) for i in np.linspace(0, len(conformers) - 1, limit)]
+        chosen = [int(i) for i in np.linspace(0, len(known) - 1, limit)]
     made = []
     for i in tqdm(chosen, desc="ETKDG", leave=False, disable=None):
-        one = conformers[i]
-        mol = Chem.AddHs(Chem.MolFromSmiles(one.smiles))
+        one, mol = known[i]
         count, started = 2 * min(len(one.conformers), references), time.process_time()
         starts = embed_many(mol, count, seed=i)
         if not len(starts):
@@ -125,7 +142,7 @@ def ensembles(
     name: str | Path,
     data: Mapping[str, Any] | None = None,
     *,
-    others: Mapping[str, tuple[ConformerSet, float]] | None = None,
+    others: Mapping[str, tuple[Sequence[Known], float]] | None = None,
     limit: int | None = None,
 ) -> dict[str, Any]:
     """Measure every variant of a run or a checkpoint, ETKDG, and ETKDG with MMFF94.
@@ -133,7 +150,7 @@ def ensembles(
     Args:
         name: Run folder, checkpoint folder, bundled name or Hub id.
         data: Options of the task to change, such as ``{"root": …}``.
-        others: Further sets by title, with their thresholds [Å].
+        others: Further molecules by title, with their thresholds [Å].
         limit: Use so many molecules of each set; None: all.
 
     Returns:
@@ -148,10 +165,10 @@ def ensembles(
     if task.task_name != TASK:
         raise ConfigError(f"ensembles are measured for {TASK} only, not for {task.task_name}")
     options = task.options
-    sets = {"Test molecules": (task.conformers("test"), options.threshold), **(others or {})}
+    sets = {"Test molecules": (of_set(task.conformers("test")), options.threshold), **(others or {})}
     report: dict[str, Any] = {"sets": [], "steps": {}}
-    for title, (conformers, threshold) in sets.items():
-        chosen = subjects(conformers, limit, options.references)
+    for title, (known, threshold) in sets.items():
+        chosen = subjects(known, limit, options.references)
         ways: dict[str, Callable[[Subject], np.ndarray]] = {"ETKDG": lambda subject: subject.starts}
         ways["ETKDG + MMFF94"] = force_field
         for variant, model in trained.models.items():
@@ -213,7 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             found = read_hutchison(Path(arguments.drugs))
             count = min(arguments.drug_limit or len(found), len(found))
             chosen = np.linspace(0, len(found) - 1, count).astype(int)
-            drugs = ConformerSet.of(_ensemble(found[i]) for i in chosen)
+            drugs = [_known(found[i]) for i in chosen]
             others["Drug-like molecules, unlike the training set"] = (drugs, 0.75)
         report = ensembles(arguments.folder, data, others=others, limit=arguments.limit)
     except (EquizooError, ValueError, FileNotFoundError) as error:
@@ -230,11 +247,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _ensemble(reference: Any) -> Ensemble:
+def _known(reference: Any) -> Known:
     from equizoo.data.molecule_graphs import molecule_graph
 
     graph = molecule_graph(reference.mol)
-    return Ensemble.of(reference.smiles, graph, reference.conformers, reference.energy)
+    made = Ensemble.of(reference.smiles, graph, reference.conformers, reference.energy)
+    return Known(made, reference.mol)
 
 
 if __name__ == "__main__":

@@ -9,23 +9,25 @@ import numpy as np
 import pytest
 
 pytest.importorskip("rdkit")
+from rdkit import Chem
+
 from equizoo.data.conformer_ensemble import Ensemble
-from equizoo.data.conformers import ConformerSet
 from equizoo.data.embeddings import relax_mmff
 from equizoo.data.molecule_graphs import molecule_graph
 from equizoo.training import ensembles as measuring
 from equizoo.training.config import ConfigError
-from equizoo.training.ensembles import ensembles, force_field, measured, subjects
+from equizoo.training.ensembles import Known, ensembles, force_field, measured, subjects
 from equizoo.training.loop import train
 from equizoo.training.publish import publish
 from tests.data.conformer_samples import embedded
 from tests.training.test_conformers import tiny
 
 
-def relaxed(smiles: str) -> Ensemble:
+def relaxed(smiles: str) -> Known:
     mol, pos = embedded(smiles, 8)
-    conformers, energy = relax_mmff(mol, pos)
-    return Ensemble.of(smiles, molecule_graph(mol), conformers, energy)
+    mol = Chem.RenumberAtoms(mol, list(range(mol.GetNumAtoms()))[::-1])
+    conformers, energy = relax_mmff(mol, pos[:, ::-1])
+    return Known(Ensemble.of(smiles, molecule_graph(mol), conformers, energy), mol)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_minima_of_a_force_field_are_found_by_it_and_not_by_their_starts() -> None:
-    chosen = subjects(ConformerSet.of(relaxed(s) for s in ("CCCO", "C[C@H](N)CO")), None, 8)
+    chosen = subjects([relaxed(s) for s in ("CCCO", "C[C@H](N)CO")], None, 8)
     starts = measured(chosen, lambda subject: subject.starts, 0.5)
     minima = measured(chosen, force_field, 0.5)
     assert minima["amr_p"]["mean"] < starts["amr_p"]["mean"]
@@ -46,8 +48,8 @@ def test_minima_of_a_force_field_are_found_by_it_and_not_by_their_starts() -> No
 
 def test_without_parameters_the_starts_stay() -> None:
     mol, pos = embedded("[SiH3][Se]C", 2)
-    one = Ensemble.of("[SiH3][Se]C", molecule_graph(mol), pos)
-    (subject,) = subjects(ConformerSet.of([one]), None, 4)
+    one = Known(Ensemble.of("[SiH3][Se]C", molecule_graph(mol), pos), mol)
+    (subject,) = subjects([one], None, 4)
     assert np.array_equal(force_field(subject), subject.starts)
 
 
@@ -55,7 +57,7 @@ def test_all_ways_are_measured_on_the_same_molecules_and_published(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measuring, "STEPS", (1, 2))
-    others = {"Others": (ConformerSet.of([relaxed("CCO")]), 0.75)}
+    others = {"Others": ([relaxed("CCO")], 0.75)}
     report = ensembles(run, others=others, limit=3)
     first, second = report["sets"]
     assert (first["molecules"], second["molecules"], second["threshold"]) == (3, 1, 0.75)
