@@ -1,0 +1,18 @@
+"""The demo: a page on which the bundled models can be tried, ``python app.py`` or ``make app``.
+
+Modules without ``tab`` in their name compute and know nothing of the page; ``tab_*`` lay out and connect.
+Everything on the page is served from this package: it needs no network.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from equizoo._lazy import lazy_names
+
+__all__ = ["build", "launch"]
+
+__getattr__, __dir__ = lazy_names(__name__, {"build": "equizoo.demo.page", "launch": "equizoo.demo.page"})
+
+if TYPE_CHECKING:
+    from equizoo.demo.page import build, launch

@@ -1,0 +1,23 @@
+"""What a visitor may ask of the demo at most."""
+
+from __future__ import annotations
+
+SMILES_LENGTH = 200
+ATOMS = 60
+MOLECULE_FILE = 1_000_000  # bytes
+CLOUD_FILE = 8_000_000  # bytes
+CLOUD_POINTS = 100_000
+PARTICLES = (2, 12)
+STEPS = 8
+MOTION_FILE = 4_000_000  # bytes
+MOTION_ARRAYS = 32_000_000  # bytes, unpacked
+MOTION_STEPS = 3
+FRAMES = 40_000
+CONFORMERS = 20
+FLOW_STEPS = 100
+CONFORMER_SECONDS = 90.0
+SEED = 1_000_000
+WORKER_SECONDS = 8.0
+START_SECONDS = 120.0
+QUEUE = 32
+AT_ONCE = 2

@@ -1,0 +1,88 @@
+"""The tab on molecules: SMILES or a file in, twelve properties and a ball-and-stick model out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from equizoo.demo import limits, models, molecules, snippets
+from equizoo.demo.answering import answered, timed
+from equizoo.demo.look import status
+from equizoo.demo.tab_conformers import conformers_part
+from equizoo.demo.viewer import packed, viewer
+
+_FIRST = "uracil"
+
+
+class MoleculeTab(NamedTuple):
+    """What the page needs of the tab."""
+
+    smiles: gr.Textbox
+    model: gr.Dropdown
+    inputs: list[Any]
+    outputs: list[Any]
+
+
+@answered
+def show(smiles: str, file: str | None, model: str, seed: float) -> tuple[str, str, str, str]:
+    """Return the scene, the table, the status line and the code for a molecule."""
+
+    def answer() -> tuple[Any, dict[str, Any]]:
+        drawn = molecules.read(model, smiles, file, seed)
+        return drawn, molecules.properties(drawn, model)
+
+    (drawn, result), seconds = timed(answer)
+    table = molecules.property_table(result)
+    if drawn.more:
+        table += f'<p class="ez-note">The file has {drawn.more} more; only the first is answered here.</p>'
+    code = snippets.molecule(smiles.strip(), Path(file).name if file else None, model, int(seed))
+    return packed(molecules.scene(drawn)), table, status(models.device(), seconds, model), code
+
+
+def molecules_tab() -> MoleculeTab:
+    """Lay out the tab inside the block that is open, and connect it."""
+    offered = models.names(molecules.TASK)
+    with gr.Row():
+        with gr.Column(scale=5, min_width=300):
+            smiles = gr.Textbox(
+                molecules.EXAMPLES[_FIRST],
+                label="SMILES",
+                placeholder="CCO",
+                max_length=limits.SMILES_LENGTH,
+                submit_btn="Predict",
+            )
+            names = list(molecules.EXAMPLES)
+            examples = gr.Radio(names, value=_FIRST, label="Examples", elem_classes="ez-chips")
+            with gr.Accordion("Upload a file, choose the model", open=False):
+                file = gr.File(label="First molecule of an .xyz or .sdf file", file_types=[*molecules.FILES])
+                model = gr.Dropdown(offered, value=offered[0], label="Model")
+                seed = gr.Number(0, label="Seed of the geometry", precision=0, minimum=0, maximum=limits.SEED)
+            picture = viewer()
+        with gr.Column(scale=6, min_width=320):
+            figures = gr.HTML(models.key_figures(offered[0]))
+            table = gr.HTML('<p class="ez-empty">Properties appear here.</p>')
+            line = gr.HTML()
+            with gr.Accordion("Copy Python", open=False):
+                code = gr.Code(language="python", interactive=False, show_label=False, lines=4)
+    conformers_part(smiles, file)
+    inputs, outputs = [smiles, file, model, seed], [picture, table, line, code]
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+    smiles.submit(lambda: None, None, file, **quiet | {"queue": False}).then(show, inputs, outputs, **quiet)
+    examples.input(
+        lambda name: (molecules.EXAMPLES.get(name, ""), None), examples, [smiles, file], **quiet
+    ).then(show, inputs, outputs, **quiet)
+    file.upload(
+        show,
+        inputs,
+        outputs,
+        api_name="molecule",
+        api_visibility="undocumented",
+        show_progress="minimal",
+    )
+    model.input(lambda name: models.key_figures(name), model, figures, **quiet).then(
+        show, inputs, outputs, **quiet
+    )
+    seed.submit(show, inputs, outputs, **quiet)
+    return MoleculeTab(smiles, model, inputs, outputs)

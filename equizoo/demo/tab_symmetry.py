@@ -1,0 +1,166 @@
+"""The symmetry lab: turn, mirror and shift the input, and watch what the answer does."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from equizoo.demo import lab, models, molecules, snippets, symmetry
+from equizoo.demo.answering import Declined, answered, timed
+from equizoo.demo.look import status
+from equizoo.demo.shapes import SHAPES
+from equizoo.demo.viewer import packed, viewer
+
+CHOICES = {
+    "molecule": list(molecules.EXAMPLES),
+    "point cloud": list(SHAPES),
+    "particles": [f"system {k}" for k in range(1, 9)],
+}
+_FIRST = "point cloud"
+_INTRO = (
+    '<p class="ez-note">Turn the input. An equivariant network must give the same answer, turned with it: '
+    "what is left is round-off, and falls when you compute in float64. A network that kept terms "
+    "γ·f<sub>neq</sub> leaves more, however precisely you compute. Turn its γ up and see.</p>"
+)
+_LARGEST_TURN, _LARGEST_SHIFT, _LARGEST_GAMMA = 180.0, 5.0, 20.0
+
+
+class LabTab(NamedTuple):
+    """What the page needs of the tab."""
+
+    kind: gr.Radio
+    choice: gr.Dropdown
+    model: gr.Dropdown
+    inputs: list[Any]
+    outputs: list[Any]
+
+
+def chosen(kind: str, choice: str) -> str:
+    """Return what a choice of the lab stands for: a SMILES string, a shape or a seed.
+
+    Example:
+        >>> chosen("molecule", "ethanol"), chosen("particles", "system 3"), chosen("molecule", "CCO")
+        ('CCO', '3', 'CCO')
+    """
+    if kind == "molecule":
+        return molecules.EXAMPLES.get(choice, choice)
+    return choice.removeprefix("system ") if kind == "particles" else choice
+
+
+@answered
+def show(
+    kind: str,
+    choice: str,
+    model: str,
+    x: float,
+    y: float,
+    z: float,
+    shift: float,
+    mirror: str,
+    gamma: float,
+    dtype: str,
+) -> tuple[str, str, str, str, str, str, str]:
+    """Return the scene, errors, chart, answers, γ, status line and code for a moved input."""
+    turn = [_within(v, _LARGEST_TURN, "an angle") for v in (x, y, z)]
+    shift, gamma = _within(shift, _LARGEST_SHIFT, "the shift"), _within(gamma, _LARGEST_GAMMA, "γ")
+    if dtype not in ("float32", "float64"):
+        raise Declined("choose float32 or float64")
+    picked = chosen(kind, str(choice))
+    given = lab.subject(kind, model, picked)
+    motion = symmetry.element(turn, shift, mirror if mirror in ("x", "y", "z") else "no")
+
+    def answer() -> dict[str, symmetry.Comparison]:
+        return {
+            variant: symmetry.compare(
+                model, variant, dtype, given.inputs, motion, gamma if variant == "partial" else 1.0
+            )
+            for variant in models.variants(model)
+        }
+
+    compared, seconds = timed(answer)
+    transformation = "translation" if shift else "rotation" if mirror == "no" else "reflection"
+    floor = models.round_off(model, dtype, transformation)
+    last = list(compared)[-1]
+    return (
+        packed(lab.scene(given, motion, compared)),
+        lab.cards(model, dtype, compared, floor, gamma),
+        lab.angle_chart(given, model, dtype, motion, gamma, models.round_off(model, dtype, "rotation")),
+        lab.predictions(given, model, compared),
+        lab.gamma_bars(model, gamma),
+        status("cpu", seconds, model, dtype),
+        snippets.symmetry(kind, picked, model, last, dtype, turn, shift, mirror, gamma),
+    )
+
+
+def _within(value: Any, largest: float, name: str) -> float:
+    number = float(value)
+    if not abs(number) <= largest:
+        raise Declined(f"{name} must be from {-largest:g} to {largest:g}")
+    return number
+
+
+def symmetry_tab() -> LabTab:
+    """Lay out the tab inside the block that is open, and connect it."""
+    offered = lab.offered(_FIRST)
+    gr.HTML(_INTRO)
+    with gr.Row():
+        with gr.Column(scale=5, min_width=300):
+            kind = gr.Radio(list(lab.SUBJECTS), value=_FIRST, label="What", elem_classes="ez-chips")
+            choice = gr.Dropdown(CHOICES[_FIRST], value="chair", label="Which", allow_custom_value=True)
+            picture = viewer()
+            x, y, z = (
+                gr.Slider(-180, 180, start, step=1, label=f"Turn about {axis} [°]", buttons=[])
+                for axis, start in (("x", 0), ("y", 0), ("z", 40))
+            )
+            shift = gr.Slider(-_LARGEST_SHIFT, _LARGEST_SHIFT, 0, step=0.1, label="Shift along x", buttons=[])
+            gamma = gr.Slider(
+                0, _LARGEST_GAMMA, 1, step=0.5, label="Turn up γ of the partial variant, times", buttons=[]
+            )
+            with gr.Row():
+                mirror = gr.Radio(
+                    ["no", "x", "y", "z"], value="no", label="Mirror", min_width=140, elem_classes="ez-chips"
+                )
+                dtype = gr.Radio(
+                    ["float32", "float64"],
+                    value="float32",
+                    label="Compute in",
+                    min_width=140,
+                    elem_classes="ez-chips",
+                )
+            with gr.Row():
+                at_random = gr.Button("Turn at random", variant="primary", min_width=140)
+                back = gr.Button("Back to the start", min_width=140)
+        with gr.Column(scale=6, min_width=320):
+            with gr.Accordion("Choose the model", open=False):
+                model = gr.Dropdown(offered, value=offered[0], label="Model")
+                figures = gr.HTML(models.key_figures(offered[0]))
+            cards = gr.HTML('<p class="ez-empty">Errors appear here.</p>')
+            chart, answers, bars, line = gr.HTML(), gr.HTML(), gr.HTML(), gr.HTML()
+            with gr.Accordion("Copy Python", open=False):
+                code = gr.Code(language="python", interactive=False, show_label=False, lines=4)
+    inputs = [kind, choice, model, x, y, z, shift, mirror, gamma, dtype]
+    outputs = [picture, cards, chart, answers, bars, line, code]
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+    live = quiet | {"show_progress": "hidden"}
+    moved = [x.change, y.change, z.change, shift.change, gamma.change, mirror.change, dtype.change]
+    gr.on(moved, show, inputs, outputs, trigger_mode="always_last", **live)
+    kind.input(_choices, kind, [choice, model, figures], **quiet).then(show, inputs, outputs, **quiet)
+    choice.input(show, inputs, outputs, **quiet)
+    model.input(models.key_figures, model, figures, **quiet).then(show, inputs, outputs, **quiet)
+    at_random.click(_random_turn, None, [x, y, z], **live)
+    back.click(lambda: (0, 0, 0, 0, "no", 1), None, [x, y, z, shift, mirror, gamma], **live)
+    return LabTab(kind, choice, model, inputs, outputs)
+
+
+def _choices(kind: str) -> tuple[Any, Any, str]:
+    """Return what can be chosen, the models and the key figures for a subject."""
+    offered = lab.offered(kind)
+    first = CHOICES[kind][1] if kind == "point cloud" else CHOICES[kind][2]
+    picker = gr.Dropdown(CHOICES[kind], value=first, allow_custom_value=kind == "molecule")
+    return picker, gr.Dropdown(offered, value=offered[0]), models.key_figures(offered[0])
+
+
+def _random_turn() -> tuple[int, int, int]:
+    return tuple(random.randint(-180, 180) for _ in range(3))  # type: ignore[return-value]  # noqa: S311

@@ -1,0 +1,91 @@
+"""The process that reads molecules for the demo: one JSON object a line in, one out.
+
+Molecules from strangers are parsed and embedded here, apart from the server: a request that takes too long or
+crashes ends this process only. Run by :mod:`equizoo.demo.chemistry`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from equizoo.pipelines.geometry import BONDED, Refused, relative_distances
+from equizoo.pipelines.molecules import Molecule, Preparation, expand
+from equizoo.pipelines.readers import Entry
+
+_MEMORY = 4 * 2**30  # bytes
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Return a molecule ready for a model, or why there is none.
+
+    Args:
+        request: ``smiles`` or ``path``, ``elements``, ``max_atoms`` and ``seed``.
+
+    Returns:
+        ``z``, ``pos``, ``geometry``, ``smiles``, ``oddity``, ``name``, ``bonds`` (i, j, order) and ``more``,
+        the number of further molecules in the file; or ``error``.
+
+    Example:
+        >>> water = {"smiles": "O", "elements": ["H", "O"], "max_atoms": 9, "seed": 0}
+        >>> answer(water)["z"], answer({**water, "smiles": "C"})["error"]
+        ([8, 1, 1], "element C is outside the model's H, O")
+    """
+    if "smiles" in request:
+        entries = [Entry(request["smiles"], request["smiles"])]
+    else:
+        entries = expand(Path(request["path"]))[0]
+    try:
+        prepared = Preparation(tuple(request["elements"]), request["max_atoms"], seed=request["seed"])
+        molecule = prepared.prepare(entries[0])
+    except Refused as reason:
+        return {"error": str(reason)}
+    return {
+        "z": molecule.z.tolist(),
+        "pos": molecule.pos.tolist(),
+        "geometry": molecule.geometry,
+        "smiles": molecule.smiles,
+        "oddity": molecule.oddity,
+        "name": entries[0].name,
+        "bonds": _bonds(molecule),
+        "more": len(entries) - 1,
+    }
+
+
+def _bonds(molecule: Molecule) -> list[list[int]]:
+    """Return the bonds: of the graph where its atoms are in the same order, else by distance."""
+    if molecule.geometry == "mmff" and molecule.smiles is not None:
+        from rdkit import Chem
+
+        graph = Chem.AddHs(Chem.MolFromSmiles(molecule.smiles))
+        Chem.Kekulize(graph)
+        return [
+            [bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), int(bond.GetBondTypeAsDouble())]
+            for bond in graph.GetBonds()
+        ]
+    near = relative_distances(molecule.z, molecule.pos) < BONDED
+    return [[i, j, 1] for i in range(len(near)) for j in range(i) if near[i, j]]
+
+
+def serve(reply_to: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Say that it is ready, then answer requests until the input ends."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    sys.stdout.write("{}\n")
+    sys.stdout.flush()
+    for line in sys.stdin:
+        try:
+            reply = reply_to(json.loads(line))
+        except Exception:  # whatever a file does to a parser, the next request is answered
+            reply = {"error": "the molecule cannot be read"}
+        sys.stdout.write(json.dumps(reply) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    answer({"smiles": "C", "elements": ["H", "C"], "max_atoms": 9, "seed": 0})  # imports what it needs
+    serve(answer)
