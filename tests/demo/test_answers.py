@@ -133,7 +133,7 @@ def test_numbers_and_uploads_are_checked(tmp_path):
 def test_copied_code_gives_the_result(capsys):
     code = [
         snippets.molecule("CCO", None, MODEL, 0),
-        snippets.cloud("vase", None, 0.5, "vn-dgcnn-modelnet40-ace", "partial", 1),
+        snippets.cloud("vase", None, 0.5, "vn-dgcnn-modelnet40-ace", "equivariant", 1),
         snippets.particles("segnn-nbody-cr", "partial", 5, 2, 3),
         snippets.symmetry("particles", "3", "segnn-nbody-cr", "partial", "float64", (0, 0, 40), 0, "no", 2),
     ]
