@@ -159,7 +159,7 @@ def test_other_families_have_their_layers(family: str, tmp_path: Path) -> None:
 
     recipe, small = {
         "motion": ("egno-mocap-run-ace", {**test_mocap.TINY, "model.layers": 2}),
-        "clouds": ("vn-dgcnn-modelnet40-ace", test_modelnet40.TINY_CLOUDS),
+        "clouds": ("vn-dgcnn-modelnet40-ace-128", test_modelnet40.TINY_CLOUDS),
     }[family]
     train(load_recipe(recipe).replace(**small), tmp_path, progress=False)
     page = write_report(tmp_path, samples=12).read_text(encoding="utf-8")
