@@ -28,7 +28,7 @@ TASKS: dict[str, tuple[str, str | None]] = {
         "vn-dgcnn-modelnet40-ace",
     ),
     "motion-forecasting": ("equizoo.pipelines.motion:MotionForecastingPipeline", "egno-mocap-run-ace"),
-    "conformers": ("equizoo.pipelines.conformers:ConformerPipeline", "conformer-qm9-strict"),
+    "conformers": ("equizoo.pipelines.conformers:ConformerPipeline", "conformer-qm9-ace"),
 }
 
 
