@@ -19,8 +19,8 @@ from equizoo.hub.errors import EquizooError
 if TYPE_CHECKING:
     from torch import nn
 
-#: Where the class of each task lives, and the checkpoint it uses unless told, if one is bundled.
-TASKS: dict[str, tuple[str, str | None]] = {
+#: Where the class of each task lives, and the bundled checkpoint that it uses unless told.
+TASKS: dict[str, tuple[str, str]] = {
     "molecule-properties": ("equizoo.pipelines.properties:MoleculePropertyPipeline", "schnet-qm9-ace"),
     "particle-forecasting": ("equizoo.pipelines.particles:ParticleForecastingPipeline", "segnn-nbody-ace"),
     "point-cloud-classification": (
@@ -34,10 +34,6 @@ TASKS: dict[str, tuple[str, str | None]] = {
 
 class UnknownTask(EquizooError, ValueError):
     """There is no pipeline of that name."""
-
-
-class MissingModel(EquizooError, ValueError):
-    """A task has no bundled checkpoint, and none was given."""
 
 
 class MissingExtra(EquizooError, ImportError):
@@ -87,7 +83,6 @@ def pipeline(
 
     Raises:
         UnknownTask: There is no such task; the message names the nearest.
-        MissingModel: The task has no bundled checkpoint, and none is given.
         TypeError: There is no such option (the message names the nearest), or a variant is asked for of a
             model that is loaded already.
     """
@@ -106,11 +101,6 @@ def pipeline(
         from equizoo.hub.loading import from_pretrained
 
         name = model or default
-        if name is None:
-            raise MissingModel(
-                f"no checkpoint for {task!r} is bundled yet: train one (`equizoo train`), turn the run into "
-                "one (`python -m equizoo.training.publish RUN FOLDER`), and give its folder as the model"
-            )
         model = from_pretrained(name, variant or "equivariant")
         if "results" in cls.OPTIONS:
             options.setdefault("results", model_info(name).results)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from equizoo.commands.output import OK, PARTLY
 from equizoo.hub.domain import MotionDomain
-from equizoo.pipelines import MissingModel, pipeline
+from equizoo.pipelines import pipeline
 from equizoo.pipelines.figure import NothingToDraw
 from equizoo.pipelines.motion import MotionForecastingPipeline, between
 from equizoo.pipelines.motion_figure import plot_motions
@@ -367,8 +367,3 @@ def test_the_command_line(
     first, second = json.loads(capsys.readouterr().out)
     assert np.shape(first["positions"]) == (60, 31, 3)
     assert (first["ok"], second["ok"]) == (True, False)
-
-
-def test_a_task_without_a_bundled_checkpoint_says_how_to_get_one():
-    with pytest.raises(MissingModel, match=r"train one .*publish RUN FOLDER"):
-        pipeline("motion-forecasting")
