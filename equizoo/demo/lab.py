@@ -163,10 +163,10 @@ def _kept(model: str, gamma: float, one: Comparison, floor: float | None) -> str
 def _none(model: str) -> str:
     left = largest_gamma(models.info(model).results)
     if left is None:
-        return "Trained without branches: there is nothing that could break the symmetry."
+        return "This network has no branches: there is nothing that could break the symmetry."
     return (
         f"Not bundled: training left no |γ| above {scientific(left)} in any layer, and the branches were "
-        "dropped. Choose a point cloud or particles to see one that kept them."
+        "dropped. Choose particles to see a network that kept them."
     )
 
 

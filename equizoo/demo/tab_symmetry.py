@@ -18,7 +18,7 @@ CHOICES = {
     "point cloud": list(SHAPES),
     "particles": [f"system {k}" for k in range(1, 9)],
 }
-_FIRST = "point cloud"
+_FIRST = "particles"
 _INTRO = (
     '<p class="ez-note">Turn the input. An equivariant network must give the same answer, turned with it: '
     "what is left is round-off, and falls when you compute in float64. A network that kept terms "
@@ -108,7 +108,9 @@ def symmetry_tab() -> LabTab:
     with gr.Row():
         with gr.Column(scale=5, min_width=300):
             kind = gr.Radio(list(lab.SUBJECTS), value=_FIRST, label="What", elem_classes="ez-chips")
-            choice = gr.Dropdown(CHOICES[_FIRST], value="chair", label="Which", allow_custom_value=True)
+            choice = gr.Dropdown(
+                CHOICES[_FIRST], value=CHOICES[_FIRST][0], label="Which", allow_custom_value=True
+            )
             picture = viewer()
             x, y, z = (
                 gr.Slider(-180, 180, start, step=1, label=f"Turn about {axis} [°]", buttons=[])
