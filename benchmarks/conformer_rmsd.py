@@ -25,7 +25,8 @@ from rdkit.Chem import rdMolAlign
 from equizoo.data.conformer_files import read_ensembles
 from equizoo.data.conformer_metrics import best_rmsds
 from equizoo.data.embeddings import embed_many
-from equizoo.data.molecule_symmetry import heavy_symmetries
+from equizoo.data.graph_symmetry import graph_symmetries
+from equizoo.data.molecule_graphs import molecule_graph
 
 DRUGS = (
     "CC(C)Cc1ccc(cc1)[C@@H](C)C(=O)O",
@@ -69,7 +70,7 @@ def main() -> None:
         probe, sampled = with_conformers(mol, samples)
         target, given = with_conformers(mol, references)
         begin = time.process_time()
-        symmetries = heavy_symmetries(mol)
+        symmetries = graph_symmetries(molecule_graph(mol))
         start = time.process_time()
         ours = best_rmsds(sampled, given, symmetries)
         middle = time.process_time()

@@ -26,7 +26,7 @@ def best_rmsds(probes: np.ndarray, references: np.ndarray, symmetries: np.ndarra
         probes: (P, H, 3) positions of the heavy atoms [Å].
         references: (R, H, 3) positions of the heavy atoms [Å].
         symmetries: (S, H) int64 relabellings of the heavy atoms, from
-            :func:`equizoo.data.molecule_symmetry.heavy_symmetries`.
+            :func:`equizoo.data.graph_symmetry.graph_symmetries`.
 
     Returns:
         (P, R) float64 [Å].

@@ -12,15 +12,11 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from equizoo.data.conformer_ensemble import Ensemble
 from equizoo.data.molecule_graphs import MoleculeGraph
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _GRAPH_ROWS = {
     "z": "atoms",
@@ -146,10 +142,6 @@ class ConformerSet:
         """Return the starts (S, N, 3) float32 [Å] of molecule ``i``, each turned onto its reference."""
         return self[i].starts
 
-    def starts_match(self, i: int) -> np.ndarray:
-        """Return the reference conformer (S,) int64 of each start of molecule ``i``."""
-        return self[i].match
-
     def pairs(self, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return starts and references (S, N, 3) [Å], label by label, and the deviations (S,) [Å]."""
         one = self[i]
@@ -159,29 +151,6 @@ class ConformerSet:
     def subset(self, indices: Sequence[int] | np.ndarray) -> ConformerSet:
         """Return the molecules at ``indices``, in that order, as a set of their own."""
         return ConformerSet.of(self[int(i)] for i in indices)
-
-    def training_arrays(self) -> dict[str, Tensor]:
-        """Return flat tensors that a training task slices without a loop over atoms.
-
-        Returns:
-            ``z`` (A,), ``node_attr`` (A, 10), ``bonds`` (E, 2) and ``centres`` (C, 5) and ``double_bonds``
-            (D, 5) with atoms numbered within their molecule, ``bond_order`` (E,); the first row of each
-            molecule in them: ``atom_ptr``, ``bond_ptr``, ``centre_ptr``, ``double_bond_ptr``, each (M + 1,).
-            ``x0`` and ``x1`` (R, 3) float32 [Å]: starts and their references; start ``s`` of molecule ``i``
-            of n atoms has the n rows from ``pair_row[i] + s n`` on, and ``pair_ptr`` (M + 1,) counts the
-            starts. ``pos`` (Q, 3) float32 [Å], ``conformer_row``, ``conformer_ptr``: the same for reference
-            conformers, and ``weights`` their Boltzmann weights.
-        """
-        import torch
-
-        names = {"atom": 0, "bond": 1, "centre": 2, "double_bond": 3, "conformer": 4, "pair": 5}
-        made = {f"{name}_ptr": self._ends[:, column] for name, column in names.items()}
-        made |= {"conformer_row": self._ends[:, 6], "pair_row": self._ends[:, 7]}
-        made |= {name: self.arrays[name] for name in (*_GRAPH_ROWS, "pos")}
-        made["x0"] = self.arrays["start_pos"]
-        made["x1"] = np.concatenate([one.references.reshape(-1, 3) for one in self])
-        made["weights"] = np.concatenate([one.weights for one in self]).astype(np.float32)
-        return {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in made.items()}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the set to one ``.npz`` file, which appears when it is complete."""

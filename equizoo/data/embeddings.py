@@ -53,6 +53,20 @@ def embed_many(mol: Any, count: int, seed: int) -> np.ndarray:
     return pos[stereo_kept(molecule_graph(copy), pos)]
 
 
+def with_positions(mol: Any, positions: np.ndarray) -> Any:
+    """Return a copy of a molecule whose only conformers are ``positions`` (K, N, 3) [Å], numbered from 0."""
+    from rdkit import Chem
+
+    copy = Chem.Mol(mol)
+    copy.RemoveAllConformers()
+    for one in np.ascontiguousarray(positions, dtype=np.float64):
+        conformer = Chem.Conformer(len(one))
+        conformer.SetPositions(one)
+        conformer.Set3D(True)
+        copy.AddConformer(conformer, assignId=True)
+    return copy
+
+
 def relax_mmff(mol: Any, pos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Relax conformers with MMFF94.
 
@@ -76,12 +90,7 @@ def relax_mmff(mol: Any, pos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from rdkit import Chem, rdBase
     from rdkit.Chem import rdForceFieldHelpers
 
-    copy = Chem.Mol(mol)
-    copy.RemoveAllConformers()
-    for one in pos:
-        conformer = Chem.Conformer(copy.GetNumAtoms())
-        conformer.SetPositions(np.asarray(one, dtype=np.float64))
-        copy.AddConformer(conformer, assignId=True)
+    copy = with_positions(mol, pos)
     with rdBase.BlockLogs():
         if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(copy):
             raise ValueError(f"MMFF94 has no parameters for {Chem.MolToSmiles(Chem.RemoveHs(copy))}")

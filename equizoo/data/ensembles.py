@@ -17,8 +17,8 @@ from equizoo.data.conformer_ensemble import Ensemble
 from equizoo.data.conformer_metrics import best_rmsds
 from equizoo.data.embeddings import embed_many, relax_mmff
 from equizoo.data.geometry_graphs import same_bonds
+from equizoo.data.graph_symmetry import graph_symmetries
 from equizoo.data.molecule_graphs import MoleculeGraph, has_stereo_to_choose, molecule_graph, stereo_kept
-from equizoo.data.molecule_symmetry import heavy_symmetries
 from equizoo.data.units import EV_TO_KCAL_PER_MOL
 
 LEVELS = ("mmff", "xtb")
@@ -93,7 +93,8 @@ def make_ensemble(smiles: str, settings: EnsembleSettings = STANDARD) -> Ensembl
         ((12, 3), 0.0)
     """
     mol = _checked(smiles)
-    graph, symmetries = molecule_graph(mol), heavy_symmetries(mol)
+    graph = molecule_graph(mol)
+    symmetries = graph_symmetries(graph)
     pos = embed_many(mol, settings.embeddings, settings.seed)
     if not len(pos):
         raise NoEnsemble("it cannot be embedded; the rings or the stereochemistry may be impossible")

@@ -16,7 +16,10 @@ _CONJUGATED = 5  # order of the bonds to the ends of a conjugated group
 
 
 def graph_symmetries(graph: MoleculeGraph, limit: int = LIMIT) -> np.ndarray:
-    """List the relabellings that :func:`equizoo.data.molecule_symmetry.heavy_symmetries` lists.
+    """List the relabellings that a symmetry-aware deviation goes through, those of RDKit's ``GetBestRMS``.
+
+    Hydrogens do not count, and the ends of a conjugated group, such as the two oxygens of an acid or of a
+    nitro group, are the same.
 
     Args:
         graph: The molecule.

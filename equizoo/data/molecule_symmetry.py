@@ -1,7 +1,7 @@
 """Relabellings of the heavy atoms of a molecule that leave its graph as it is.
 
 References:
-    RDKit, ``rdMolAlign.GetBestRMS``: which relabellings a symmetry-aware deviation goes through.
+    RDKit, substructure matches of a molecule with itself.
 """
 
 from __future__ import annotations
@@ -37,47 +37,6 @@ def bond_symmetries(mol: Any, limit: int = LIMIT) -> np.ndarray:
     atoms = [atom for atom in mol.GetAtoms() if atom.GetAtomicNum() != 1]
     for copy, atom in zip(heavy.GetAtoms(), atoms, strict=True):
         copy.SetIsotope(1 + atom.GetTotalNumHs(includeNeighbors=True))
-    return _matches(heavy, limit)
-
-
-def heavy_symmetries(mol: Any, limit: int = LIMIT) -> np.ndarray:
-    """List the relabellings that a symmetry-aware deviation goes through, those of RDKit's ``GetBestRMS``.
-
-    Hydrogens do not count, and the ends of a conjugated group, such as the two oxygens of an acid or of a
-    nitro group, are the same.
-
-    Args:
-        mol: RDKit ``Mol``, sanitised, with or without hydrogens.
-        limit: Largest number of relabellings.
-
-    Returns:
-        (S, H) int64, the identity first; row ``s`` puts heavy atom ``s[i]`` in the place of heavy atom ``i``,
-        both counted among the H heavy atoms.
-
-    Raises:
-        ValueError: The molecule has no heavy atom.
-
-    Example:
-        >>> from rdkit import Chem
-        >>> heavy_symmetries(Chem.MolFromSmiles("CC(=O)O")).tolist()
-        [[0, 1, 2, 3], [0, 1, 3, 2]]
-    """
-    from rdkit import Chem
-
-    heavy = _heavy(mol)
-    for atom in heavy.GetAtoms():
-        for element in (7, 8):
-            ends = [
-                bond
-                for bond in atom.GetBonds()
-                if bond.GetOtherAtom(atom).GetAtomicNum() == element
-                and bond.GetOtherAtom(atom).GetDegree() == 1
-                and bond.GetBondType() in (Chem.BondType.SINGLE, Chem.BondType.DOUBLE)
-            ]
-            if len({bond.GetBondType() for bond in ends}) == 2:
-                for bond in ends:
-                    bond.SetBondType(Chem.BondType.ONEANDAHALF)
-                    bond.GetOtherAtom(atom).SetFormalCharge(0)
     return _matches(heavy, limit)
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from equizoo.models.flow_matching import centred
 from equizoo.nn.checks import check_molecules
 from equizoo.nn.chirality import ChiralityFeatures
-from equizoo.nn.pairs import node_counts
 from equizoo.nn.radial import ExponentialBasis, cosine_envelope
 from equizoo.nn.vector_attention import GatedVectors, VectorAttention
 from equizoo.nn.vector_messages import VectorEdges
@@ -185,9 +185,7 @@ class ConformerFlow(nn.Module):
             dx, dvec = layer(x, vec, atoms, features, edges)
             x, vec = x + dx, vec + dvec
         velocity = self.gate_2(*self.gate_1(self.norm(x), vec))[1].squeeze(2)
-        sizes = node_counts(batch, count).clamp(min=1).unsqueeze(1)
-        mean = velocity.new_zeros(count, 3).index_add(0, batch, velocity) / sizes
-        return velocity - mean.index_select(0, batch)
+        return centred(velocity, batch, count)
 
     def _start(
         self, pos: Tensor, z: Tensor, centres: Tensor, features: Tensor, edges: VectorEdges

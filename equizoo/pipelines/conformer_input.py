@@ -10,7 +10,7 @@ from equizoo.data.molecule_graphs import MoleculeGraph, molecule_graph
 from equizoo.models.molecule_batch import Molecule
 from equizoo.pipelines.conformer_stereo import choose_stereo, stereo_elements
 from equizoo.pipelines.geometry import Refused
-from equizoo.pipelines.molecules import _parse_smiles, _sanitized
+from equizoo.pipelines.molecules import parse_smiles, sanitized
 from equizoo.pipelines.readers import Coordinates, Entry
 
 #: Largest number of heavy atoms that is answered.
@@ -77,7 +77,7 @@ def read_subject(entry: Entry, elements: Sequence[str], seed: int) -> Subject:
     with rdBase.BlockLogs():
         mol = _graph(entry.item)
         _check_atoms(mol, elements)
-        sane = _sanitized(mol)
+        sane = sanitized(mol)
         _check_species(sane)
         in_space = mol.GetNumConformers() and mol.GetConformer().Is3D()
         # sanitising again forgets cis and trans; labels read from positions are in the sanitised copy only
@@ -101,7 +101,7 @@ def _graph(item: Any) -> Any:
 
     if len(item) > _CHARACTERS * MOST_HEAVY_ATOMS:
         raise Refused(f"{len(item)} characters of SMILES are more than {MOST_HEAVY_ATOMS} heavy atoms")
-    mol = _parse_smiles(item, MOST_HEAVY_ATOMS)
+    mol = parse_smiles(item, MOST_HEAVY_ATOMS)
     for atom in Chem.MolFromSmiles(item, sanitize=False).GetAtoms():  # sanitising drops such a label
         if atom.GetDegree() == 2 and atom.GetChiralTag() != Chem.ChiralType.CHI_UNSPECIFIED:
             raise Refused(f"atom {atom.GetIdx() + 1} has allene stereochemistry; {_KEPT}")

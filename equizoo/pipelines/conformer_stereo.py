@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from equizoo.data.embeddings import with_positions
 from equizoo.data.molecule_graphs import MoleculeGraph, molecule_graph, stereo_kept
 from equizoo.pipelines.conformer_embedding import embedding
 from equizoo.pipelines.geometry import Refused
@@ -141,20 +142,6 @@ def labelled(mol: Any, positions: np.ndarray) -> Any:
     copy = with_positions(mol, positions[None])
     Chem.AssignStereochemistryFrom3D(copy)
     copy.RemoveAllConformers()
-    return copy
-
-
-def with_positions(mol: Any, positions: np.ndarray) -> Any:
-    """Return a copy of a molecule whose only conformers are ``positions`` (K, N, 3) [Å], numbered from 0."""
-    from rdkit import Chem
-
-    copy = Chem.Mol(mol)
-    copy.RemoveAllConformers()
-    for one in np.ascontiguousarray(positions, dtype=np.float64):
-        conformer = Chem.Conformer(len(one))
-        conformer.SetPositions(one)
-        conformer.Set3D(True)
-        copy.AddConformer(conformer, assignId=True)
     return copy
 
 

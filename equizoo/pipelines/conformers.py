@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from equizoo.data.embeddings import with_positions
 from equizoo.pipelines import require
 from equizoo.pipelines.conformer_energies import POLISHES
 from equizoo.pipelines.conformer_input import Subject, read_subject
 from equizoo.pipelines.conformer_result import Conformers, Tally
 from equizoo.pipelines.conformer_selection import compared_atoms, distinct
 from equizoo.pipelines.conformer_starts import etkdg_starts, harmonic_starts, mmff_starts
-from equizoo.pipelines.conformer_stereo import with_positions
 from equizoo.pipelines.conformer_workup import Screen
 from equizoo.pipelines.geometry import Refused
 from equizoo.pipelines.molecules import expand

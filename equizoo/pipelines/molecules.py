@@ -140,7 +140,7 @@ class Preparation:
         if isinstance(entry.item, Coordinates):
             return self._from_coordinates(entry.item)
         return self._from_graph(
-            _parse_smiles(entry.item, self.max_atoms) if isinstance(entry.item, str) else entry.item
+            parse_smiles(entry.item, self.max_atoms) if isinstance(entry.item, str) else entry.item
         )
 
     def _check_size(self, n: int) -> None:
@@ -181,7 +181,7 @@ class Preparation:
         self._check_size(mol.GetNumAtoms())
         self._check_elements([atom.GetSymbol() for atom in mol.GetAtoms()])
         with rdBase.BlockLogs():
-            mol = _sanitized(mol)
+            mol = sanitized(mol)
             _check_closed_shell(mol)
             self._check_size(mol.GetNumAtoms() + _implicit_hydrogens(mol))
             smiles = Chem.MolToSmiles(Chem.RemoveHs(mol))
@@ -196,7 +196,20 @@ class Preparation:
         return Molecule(z, pos, geometry, smiles, check_geometry(z, pos))
 
 
-def _parse_smiles(text: str, max_atoms: int) -> Any:
+def parse_smiles(text: str, max_atoms: int) -> Any:
+    """Return the RDKit ``Mol`` of a SMILES string, not all of which may be sane; see :func:`sanitized`.
+
+    Args:
+        text: The SMILES string.
+        max_atoms: Strings that could only be of larger molecules are not parsed.
+
+    Raises:
+        Refused: It is empty, too long, or no SMILES; the message says what is wrong.
+
+    Example:
+        >>> parse_smiles("CCO", max_atoms=9).GetNumAtoms()
+        3
+    """
     from rdkit import Chem, rdBase
 
     if not text:
@@ -218,7 +231,12 @@ def _parse_smiles(text: str, max_atoms: int) -> Any:
     raise Refused("not a valid SMILES: a ring, bracket or bond may be left open")
 
 
-def _sanitized(mol: Any) -> Any:
+def sanitized(mol: Any) -> Any:
+    """Return a sanitised copy of an RDKit ``Mol``, its stereochemistry read from 3-D positions if it has any.
+
+    Raises:
+        Refused: A valence is impossible or a ring cannot be kekulised; the message says where.
+    """
     from rdkit import Chem
 
     problems = [problem.Message() for problem in Chem.DetectChemistryProblems(mol)]

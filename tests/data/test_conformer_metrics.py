@@ -8,8 +8,7 @@ from rdkit import Chem
 from rdkit.Chem import rdMolAlign
 
 from equizoo.data.conformer_metrics import best_rmsds, coverage, summary
-from equizoo.data.molecule_symmetry import heavy_symmetries
-from tests.data.conformer_samples import embedded
+from tests.data.conformer_samples import embedded, heavy_symmetries
 
 MOLECULES = (
     "CC(C)C[C@@H](C)O",

@@ -10,8 +10,8 @@ from rdkit.Chem import rdMolAlign
 from equizoo.data.conformer_pairs import kabsch, nearest_pairs, no_pairs
 from equizoo.data.graph_symmetry import graph_symmetries
 from equizoo.data.molecule_graphs import molecule_graph, stereo_kept
-from equizoo.data.molecule_symmetry import bond_symmetries, heavy_symmetries
-from tests.data.conformer_samples import embedded
+from equizoo.data.molecule_symmetry import bond_symmetries
+from tests.data.conformer_samples import embedded, heavy_symmetries
 
 
 def rotation(seed: int) -> np.ndarray:

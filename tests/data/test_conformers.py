@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 pytest.importorskip("rdkit")
 
@@ -51,7 +50,6 @@ def test_pairs_are_label_by_label(data: ConformerSet) -> None:
     starts, references, rmsd = data.pairs(0)
     assert starts.shape == references.shape == (3, 14, 3)
     assert rmsd.shape == (3,)
-    assert data.starts_match(0).shape == (3,)
     np.testing.assert_allclose(references.mean(1), 0, atol=1e-6)
 
 
@@ -59,20 +57,6 @@ def test_a_subset_keeps_order_and_arrays(data: ConformerSet) -> None:
     part = data.subset([2, 0])
     assert same(part[0], data[2])
     assert same(part[1], data[0])
-
-
-def test_training_arrays_point_at_pairs(data: ConformerSet) -> None:
-    arrays = data.training_arrays()
-    i, n = 2, 9
-    assert arrays["atom_ptr"].diff().tolist() == [14, 12, 9]
-    assert arrays["pair_ptr"].diff().tolist() == [3, 0, 2]
-    first = int(arrays["pair_row"][i]) + n
-    torch.testing.assert_close(arrays["x0"][first : first + n], torch.tensor(data.starts(i)[1]))
-    torch.testing.assert_close(arrays["x1"][first : first + n], torch.tensor(data.pairs(i)[1][1]))
-    first = int(arrays["conformer_row"][i]) + 2 * n
-    torch.testing.assert_close(arrays["pos"][first : first + n], torch.tensor(data.conformers(i)[2]))
-    assert arrays["weights"].shape == (6,)
-    assert arrays["bonds"].max() < 14
 
 
 def test_a_file_holds_everything(data: ConformerSet, tmp_path: Path) -> None:

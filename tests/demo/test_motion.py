@@ -12,7 +12,6 @@ from equizoo.demo.gait import GAITS, figure
 from equizoo.pipelines.motion_windows import BadMotion
 
 OFFERED = models.names(bodies.TASK)
-bundled = pytest.mark.skipif(not OFFERED, reason="no checkpoint for it is bundled")
 
 
 @pytest.mark.parametrize("gait", GAITS)
@@ -26,7 +25,6 @@ def test_the_bones_of_the_figure_keep_their_length_and_its_feet_the_floor(gait):
     assert speed == pytest.approx(GAITS[gait].speed)
 
 
-@bundled
 def test_the_figure_is_like_the_training_set_of_its_model():
     name = OFFERED[0]
     trained = models.info(name).config.domain["motion"]
@@ -37,7 +35,6 @@ def test_the_figure_is_like_the_training_set_of_its_model():
     assert len(scene["points"]) > 62 and np.array(scene["bonds"]).max() < 93
 
 
-@bundled
 def test_everything_is_shown(tmp_path):
     name = OFFERED[0]
     variant = bodies.best_variant(name)
@@ -50,7 +47,6 @@ def test_everything_is_shown(tmp_path):
     assert "no truth" in alone[1] and json.loads(alone[0])["key"] == "body 1"
 
 
-@bundled
 def test_recordings_that_are_not_answered_say_why(tmp_path):
     name, variant = OFFERED[0], bodies.best_variant(OFFERED[0])
     np.savez_compressed(tmp_path / "bomb.npz", pos=np.zeros(limits.MOTION_ARRAYS // 8 + 1))
@@ -64,7 +60,6 @@ def test_recordings_that_are_not_answered_say_why(tmp_path):
             bodies.forecast(name, variant, gait, phase, None, 0, steps)
 
 
-@bundled
 def test_a_model_whose_branches_are_needed_starts_with_them():
     for name in OFFERED:
         measured = models.info(name).results["variants"]

@@ -344,14 +344,8 @@ class ConformersTask:
         return able
 
     def baselines(self, split: str) -> dict[str, float]:
-        """Return the score of the starts themselves, or nothing with the harmonic prior."""
-        if self.options.prior == "harmonic":
-            return {}
-        rows = []
-        for i in self._measured(split, None):
-            starts, count = self.conformers(split).starts(i), 2 * self._references(split, i)
-            rows.append(self.measure(starts[np.arange(count) % len(starts)], split, i))
-        return {self.options.prior.upper(): self.summary(rows)["score"]}
+        """Return nothing: :mod:`equizoo.training.ensembles` measures RDKit, recall and precision apart."""
+        return {}
 
     def output_centre(self, split: str) -> Tensor:
         """Return 0: velocities turn with the input, and have no mean to take off."""
