@@ -57,7 +57,8 @@ class ConformerEnsembles(Dataset):
         """Say what a flow starts from, and what is done to training samples."""
         domain, data = config.domain, results["data"]
         return [
-            f"{domain.pairs:,} training pairs of {domain.molecules:,} molecules; a flow starts from "
+            f"What is counted in training are {domain.pairs:,} pairs of a start and a conformer, of "
+            f"{domain.molecules:,} molecules; a flow starts from "
             f"{_STARTS[domain.prior]}",
             f"Training samples are turned at random, with noise of {data.get('noise', 0.05):g} Å around the "
             "path",
