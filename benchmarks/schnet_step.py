@@ -118,14 +118,19 @@ def our_step(model: SchNet, batch: tuple[Tensor, ...], target: Tensor) -> Callab
 
 
 def measure(steps: dict[str, Callable[[], None]], repeats: int) -> dict[str, tuple[float, float]]:
-    """Run the steps in turn; return the median CPU and wall seconds of each."""
+    """Run the steps in turn, each for a tenth of a second; return the median CPU and wall seconds of each."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
+    calls = dict.fromkeys(steps, 1)
     for k in range(repeats + 2):
         for name, step in steps.items():
-            cpu, wall = time.process_time(), time.perf_counter()
-            step()
+            count, cpu, wall = calls[name], time.process_time(), time.perf_counter()
+            for _ in range(count):
+                step()
+            seconds = (time.process_time() - cpu) / count, (time.perf_counter() - wall) / count
             if k >= 2:
-                times[name].append((time.process_time() - cpu, time.perf_counter() - wall))
+                times[name].append(seconds)
+            elif k == 1:
+                calls[name] = max(1, round(0.1 / seconds[1]))
     return {
         name: tuple(statistics.median(column) for column in zip(*rows, strict=True))
         for name, rows in times.items()

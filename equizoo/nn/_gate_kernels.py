@@ -1,8 +1,8 @@
-"""Compiled kernels of the gate (CPU). ``sigma`` is the sigmoid of all scalars, computed by torch.
+"""Compiled gradient of the gate (CPU). ``sigma`` is the sigmoid of all scalars.
 
 ``y`` is flat, block after block; ``out`` has one row a node or edge. A row of ``blocks`` (those that are
 scaled) is (values of a row before it in ``y``, 2l+1, channels, first column in ``out``, first gate). Places
-are unsigned, as in :mod:`equizoo.nn._contraction_kernels`.
+are unsigned, as in :mod:`equizoo.nn._product_kernels`.
 """
 
 from __future__ import annotations
@@ -12,25 +12,12 @@ from numba import uint64
 
 
 @numba.njit(fastmath=True, cache=True)
-def gate(y, sigma, scalars, blocks, silu, sigmoid, out):
-    """Activate scalars and scale the other blocks."""
-    rows, width, plain = uint64(sigma.shape[0]), uint64(sigma.shape[1]), uint64(scalars)
-    for n in range(rows):
-        for c in range(plain):
-            out[n, c] = silu * y[n * width + c] * sigma[n, c]
-        for k in range(blocks.shape[0]):
-            before, size, channels, first, gates = blocks[k]
-            for m in range(size):
-                start, to = rows * before + (n * size + m) * channels, first + m * channels
-                for c in range(channels):
-                    out[n, to + c] = sigmoid * y[start + c] * sigma[n, gates + c]
-
-
-@numba.njit(fastmath=True, cache=True)
-def gate_backward(grad, y, sigma, scalars, blocks, silu, sigmoid, grad_y):
+def gate_backward(grad, y, sigma, blocks, factors, grad_y):
     """Fill ``grad_y`` with the gradient of the blocks."""
-    rows, width, plain = uint64(sigma.shape[0]), uint64(sigma.shape[1]), uint64(scalars)
-    one = y.dtype.type(1)  # a Python 1 would make float64 of float32
+    rows, plain, width = uint64(sigma.shape[0]), uint64(factors[0]), uint64(factors[1])
+    kind = y.dtype.type
+    one = kind(1)  # a Python 1 would make float64 of float32
+    silu, sigmoid = kind(factors[2]), kind(factors[3])
     for n in range(rows):
         for c in range(plain):
             s = sigma[n, c]

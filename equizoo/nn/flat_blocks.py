@@ -23,18 +23,22 @@ Rows = Sequence[Tensor | None]
 _thread = threading.local()
 
 
-def scratch(name: str, like: Tensor, size: int) -> Tensor:
-    """Return uninitialised memory that the next call of that name in this thread takes over.
+def workspace(name: str, kind: Any, size: int) -> np.ndarray:
+    """Return uninitialised memory of at least ``size``; the next call of that name in this thread takes it.
 
     It is in the cache already, and the allocator need not get it from the system.
     """
-    held: dict[Any, Tensor] = _thread.__dict__
-    key = name, like.dtype
-    memory = held.get(key)
+    held: dict[Any, np.ndarray] = _thread.__dict__
+    memory = held.get((name, kind))
     if memory is None or memory.shape[0] < size:
-        with torch.inference_mode(False):
-            memory = held[key] = torch.empty(size, dtype=like.dtype)
-    return memory.narrow(0, 0, size)
+        memory = held[name, kind] = np.empty(size, kind)
+    return memory
+
+
+def scratch(name: str, like: Tensor, size: int) -> Tensor:
+    """Return so much of a :func:`workspace` as a tensor of the type of ``like``."""
+    kind = np.float32 if like.dtype == torch.float32 else np.float64
+    return torch.from_numpy(workspace(name, kind, size)[:size])
 
 
 def matrix(flat: Tensor, slot: Slot, count: int) -> Tensor:
@@ -72,10 +76,10 @@ def contract(
         a: ``(E, width)`` coefficients.
         y: Flat memory for the output blocks.
     """
-    from equizoo.nn._contraction_kernels import contract as kernel
+    from equizoo.nn._product_kernels import contract as kernel
 
     coefficients = a.detach().numpy()
-    kernel(_flat(inputs), _padded(counts), _index(rows, a), coefficients, contraction.table, y.numpy())
+    kernel(flat(inputs), padded(counts), index(rows, a), coefficients, contraction.table, y.numpy())
 
 
 def contract_backward(
@@ -87,22 +91,25 @@ def contract_backward(
     a: Tensor,
 ) -> None:
     """Add the gradients of the inputs to ``grads``; other arguments as in :func:`contract`."""
-    from equizoo.nn._contraction_kernels import contract_backward as kernel
+    from equizoo.nn._product_kernels import contract_backward as kernel
 
     coefficients = a.detach().numpy()
-    kernel(grad.numpy(), _padded(counts), _index(rows, a), coefficients, contraction.table, _flat(grads))
+    kernel(grad.numpy(), padded(counts), index(rows, a), coefficients, contraction.table, flat(grads))
 
 
-def _flat(tensors: Sequence[Tensor]) -> tuple[Any, ...]:
+def flat(tensors: Sequence[Tensor]) -> tuple[Any, ...]:
+    """Return contiguous tensors as flat arrays, as many as the kernels take."""
     arrays = tuple([x.detach().numpy().reshape(-1) for x in tensors])
     return arrays + arrays[:1] * (INPUTS - len(arrays))
 
 
-def _padded(counts: Sequence[int]) -> tuple[int, ...]:
+def padded(counts: Sequence[int]) -> tuple[int, ...]:
+    """Return numbers of rows, as many as the kernels take."""
     return (*counts, 0, 0)[:INPUTS]
 
 
-def _index(rows: Rows, a: Tensor) -> tuple[Any, ...]:
+def index(rows: Rows, a: Tensor) -> tuple[Any, ...]:
+    """Return the row maps as arrays, as many as the kernels take."""
     identity = _identity(a.shape[0])
     arrays = tuple([identity if row is None else row.numpy() for row in rows])
     return arrays + (identity,) * (INPUTS - len(arrays))

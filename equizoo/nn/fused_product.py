@@ -7,6 +7,8 @@ need a gradient too (forces), the torch version is used.
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,11 +16,24 @@ import torch
 from torch import Tensor
 
 from equizoo.nn.compiled import kernels_apply
-from equizoo.nn.flat_blocks import INPUTS, Rows, columns, contract, contract_backward, matrix, scratch
+from equizoo.nn.flat_blocks import (
+    INPUTS,
+    Rows,
+    columns,
+    contract,
+    contract_backward,
+    flat,
+    index,
+    matrix,
+    padded,
+    scratch,
+    workspace,
+)
 from equizoo.nn.gate import Gate
 from equizoo.nn.product_plan import ProductPlan
 
-Matrices = tuple[Sequence[Tensor], Sequence[Tensor]]
+UNGATED = (-1, 1, 1.0, 1.0)
+"""What a gate gives the kernel, where there is none."""
 
 
 def can_fuse(a: Tensor, tensors: Sequence[Tensor], inputs: int) -> bool:
@@ -37,25 +52,26 @@ class FusedProduct(torch.autograd.Function):
         bias: Tensor | None, *tensors: Tensor,
     ) -> Tensor:  # fmt: skip
         """Run :func:`product` and keep what the gradient needs."""
-        packed = weight.index_select(0, plan.order)
+        packed, count = weight.index_select(0, plan.order), a.shape[0]
         tensors = tuple([x.contiguous() for x in tensors])
-        y = a.new_empty(a.shape[0] * plan.dim)
-        out, sigma = product(plan, gate, rows, a, plan.matrices(packed), bias, tensors, y)
+        kept = () if gate is None else (a.new_empty(count * plan.dim), a.new_empty(count, gate.width))
+        out = product(plan, gate, rows, a, packed, bias, tensors, *kept)
         ctx.plan, ctx.gate, ctx.rows = plan, gate, rows
-        ctx.save_for_backward(a, packed, y, sigma, *tensors)
+        ctx.save_for_backward(a, packed, *tensors, *kept)
         return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         """Return the gradients of weight, bias and features."""
-        plan = ctx.plan
-        a, packed, y, sigma, *tensors = ctx.saved_tensors
-        grad_y, grad_packed = scratch("gradient", y, y.shape[0]), torch.empty_like(packed)
+        plan, (a, packed, *rest) = ctx.plan, ctx.saved_tensors
+        tensors, kept = rest[: len(plan.tensors)], rest[len(plan.tensors) :]
+        grad_y = scratch("gradient", a, a.shape[0] * plan.dim)
+        grad_packed = torch.empty_like(packed)
         if ctx.gate is None:
             _to_blocks(plan, grad, grad_y)
         else:
-            ctx.gate.fused_backward(grad.contiguous(), y, sigma, grad_y)
+            ctx.gate.fused_backward(grad.contiguous(), *kept, grad_y)
         grad_bias = matrix(grad_y, plan.scalars, a.shape[0]).sum(0) if ctx.needs_input_grad[5] else None
         (wide, tall), (grad_wide, grad_tall) = plan.matrices(packed), plan.matrices(grad_packed)
         grads = [torch.zeros_like(x) for x in tensors]
@@ -67,9 +83,9 @@ class FusedProduct(torch.autograd.Function):
 
 
 def product(
-    plan: ProductPlan, gate: Gate | None, rows: Rows, a: Tensor, weights: Matrices, bias: Tensor | None,
-    tensors: Sequence[Tensor], y: Tensor,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+    plan: ProductPlan, gate: Gate | None, rows: Rows, a: Tensor, packed: Tensor, bias: Tensor | None,
+    tensors: Sequence[Tensor], y: Tensor | None = None, sigma: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """Run the product.
 
     Args:
@@ -77,50 +93,42 @@ def product(
         gate: What follows, or None.
         rows: Row of its tensor that an output row reads, for each input.
         a: ``(E, width)`` coefficients.
-        weights: Matrices, as the plan cuts them.
+        packed: Weights in the order of the plan.
         bias: Bias of the first output block, or None.
         tensors: Contiguous ``(N, dim)`` features.
-        y: Flat memory for the blocks before the gate.
+        y: Filled with the blocks before the gate; flat memory.
+        sigma: Filled with the sigmoid of the first of them; given with ``y``.
 
     Returns:
-        The features ``(E, dim)``, and the sigmoid of the scalars before the gate (empty without one).
+        The features ``(E, dim)``.
     """
-    (wide, tall), count = weights, a.shape[0]
-    if plan.mixed:
-        mixed = _mix(plan, rows, a, tensors)
-        for slot, out, w in zip(plan.mixed, plan.outs, tall, strict=True):
-            torch.mm(matrix(mixed, slot, count), w, out=matrix(y, out, count))
-    if plan.products:
-        products = _memory(plan, tensors)
-        for slot, out, w in zip(plan.blocks, plan.products, wide, strict=True):
-            x = tensors[slot.tensor]
-            block = columns(x, slot).reshape(-1, slot.channels)
-            torch.mm(block, w, out=matrix(products[slot.tensor], out, x.shape[0]))
-        contract(plan.early, products, [x.shape[0] for x in tensors], rows, a, y)
-    scalars = matrix(y, plan.scalars, count)
-    if bias is not None:
-        scalars.add_(bias)
-    if gate is None:
-        return _to_features(plan, y, count), a.new_empty(0)
-    sigma = torch.sigmoid(scalars)
-    return gate.fused(y, sigma), sigma
+    from equizoo.nn import _product_kernels as kernels
+
+    counts, size, width = [x.shape[0] for x in tensors], kernels.PIECE, plan.scalars.channels
+    ends = list(itertools.accumulate(map(operator.mul, counts, plan.product_dims)))
+    ends += [ends[-1]] * (INPUTS - len(ends))
+    ends.append(ends[-1] + size * plan.mixed_dim)
+    coefficients = a.detach().numpy()
+    kind, whole, constants = kernels.exponential(coefficients.dtype)
+    memory = workspace("product", kind, ends[-1] + size * plan.spare)
+    if y is None or sigma is None:
+        keep, before = False, (workspace("y", kind, size * plan.dim), workspace("sigma", kind, size * width))
+    else:
+        keep, before = True, (y.numpy(), sigma.numpy().reshape(-1))
+    blocks, factors = (plan.places, UNGATED) if gate is None else (gate.blocks, gate.factors)
+    out = a.new_empty(a.shape[0], plan.dim if gate is None else gate.dim)
+    kernels.product(
+        flat(tensors), padded(counts), index(rows, a), coefficients, packed.numpy(), (*plan.tables, blocks),
+        tuple(ends), constants[:0] if bias is None else bias.detach().numpy(), factors, constants, memory,
+        workspace("bits", whole, size * width), keep, *before, out.numpy(),
+    )  # fmt: skip
+    return out
 
 
 def _mix(plan: ProductPlan, rows: Rows, a: Tensor, tensors: Sequence[Tensor]) -> Tensor:
     mixed = scratch("mixed", a, a.shape[0] * plan.mixed_dim)
     contract(plan.late, tensors, [x.shape[0] for x in tensors], rows, a, mixed)
     return mixed
-
-
-def _memory(plan: ProductPlan, tensors: Sequence[Tensor]) -> list[Tensor]:
-    pairs = enumerate(zip(tensors, plan.product_dims, strict=True))
-    return [scratch(f"products {k}", x, x.shape[0] * dim) for k, (x, dim) in pairs]
-
-
-def _to_features(plan: ProductPlan, y: Tensor, count: int) -> Tensor:
-    parts = y.split_with_sizes([count * size * channels for size, channels in plan.shapes_out])
-    shapes = [(count, size * channels) for size, channels in plan.shapes_out]
-    return torch.cat([part.view(shape) for part, shape in zip(parts, shapes, strict=True)], 1)
 
 
 def _to_blocks(plan: ProductPlan, x: Tensor, y: Tensor) -> None:
@@ -148,7 +156,8 @@ def _early_backward(
     plan: ProductPlan, rows: Rows, a: Tensor, wide: Sequence[Tensor], tensors: Sequence[Tensor],
     grad_y: Tensor, grad_wide: Sequence[Tensor], grads: Sequence[Tensor],
 ) -> None:  # fmt: skip
-    products = [product.zero_() for product in _memory(plan, tensors)]
+    pairs = enumerate(zip(tensors, plan.product_dims, strict=True))
+    products = [scratch(f"products {k}", a, x.shape[0] * dim).zero_() for k, (x, dim) in pairs]
     contract_backward(plan.early, grad_y, products, [x.shape[0] for x in tensors], rows, a)
     for slot, out, w, grad_w in zip(plan.blocks, plan.products, wide, grad_wide, strict=True):
         x, column = tensors[slot.tensor], columns(grads[slot.tensor], slot)

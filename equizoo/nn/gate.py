@@ -10,7 +10,6 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -37,13 +36,14 @@ class Gate(nn.Module):
     def __init__(self, scalars: int, gated: Sequence[int], degrees: Sequence[int]) -> None:
         super().__init__()
         self.scalars, self.gated = scalars, list(gated)
-        before, first, gates, blocks = scalars + sum(gated), scalars, scalars, []
+        self.width = scalars + sum(gated)
+        before, first, gates, blocks = self.width, scalars, scalars, []
         for channels, degree in zip(gated, degrees, strict=True):
             size = 2 * degree + 1
             blocks.append((before, size, channels, first, gates))
             before, first, gates = before + size * channels, first + size * channels, gates + channels
-        self.dim = first
-        self._blocks = np.array(blocks, np.uint64).reshape(-1, 5)
+        self.dim, self.factors = first, (scalars, self.width, SILU, SIGMOID)
+        self.blocks = np.array(blocks, np.uint64).reshape(-1, 5)
 
     def forward(self, blocks: Sequence[Tensor]) -> list[Tensor]:
         """Gate features.
@@ -58,29 +58,8 @@ class Gate(nn.Module):
         scaled = [y * (SIGMOID * torch.sigmoid(gate)) for y, gate in zip(blocks[1:], gates, strict=True)]
         return [SILU * nn.functional.silu(scalars), *scaled]
 
-    def fused(self, y: Tensor, sigma: Tensor) -> Tensor:
-        """Gate with a compiled kernel (CPU).
-
-        Args:
-            y: The blocks, one after the other in flat memory.
-            sigma: ``(N, scalars + Σ gated)`` sigmoid of the first.
-
-        Returns:
-            ``(N, dim)`` features.
-        """
-        from equizoo.nn._gate_kernels import gate
-
-        out = y.new_empty(sigma.shape[0], self.dim)
-        gate(y.numpy(), sigma.numpy(), *self._constants(y.dtype), out.numpy())
-        return out
-
     def fused_backward(self, grad: Tensor, y: Tensor, sigma: Tensor, grad_y: Tensor) -> None:
         """Fill the gradient in ``y`` from that of the features ``(N, dim)``, with a compiled kernel."""
         from equizoo.nn._gate_kernels import gate_backward
 
-        arguments = (y.numpy(), sigma.numpy(), *self._constants(y.dtype))
-        gate_backward(grad.numpy(), *arguments, grad_y.numpy())
-
-    def _constants(self, kind: torch.dtype) -> tuple[Any, ...]:
-        scalar = np.float32 if kind == torch.float32 else np.float64
-        return self.scalars, self._blocks, scalar(SILU), scalar(SIGMOID)
+        gate_backward(grad.numpy(), y.numpy(), sigma.numpy(), self.blocks, self.factors, grad_y.numpy())

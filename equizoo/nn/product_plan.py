@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,6 +36,7 @@ class ProductPlan:
         mixed, outs: Slots of what is multiplied late, and of the output blocks to which it goes.
         mixed_dim, dim: Number of values of a row of them and of the output.
         scalars: Slot of the first output block.
+        tables: Blocks, outs, and terms, as :mod:`equizoo.nn._product_kernels` takes them.
         order: Permutation of the flat weights that packs the matrices one after the other.
         inverse: The inverse permutation.
     """
@@ -71,6 +74,7 @@ class ProductPlan:
         self._sizes = [index.numel() for index in indices]
         self.order = torch.cat([index.flatten() for index in indices])
         self.inverse = self.order.argsort()
+        self.tables = self._tables()
 
     def _couple(
         self, early: Sequence[Term], late: Sequence[Term], widths: Sequence[int], depths: Sequence[int]
@@ -90,6 +94,26 @@ class ProductPlan:
         self.product_dims = [sum(size * c for size, c in shapes) for shapes in products]
         self.mixed_dim = sum(size * c for size, c in mixed)
         self.dim, self.scalars = sum(size * c for size, c in self.shapes_out), at_outs[0]
+        self.spare = max([slot.size * slot.channels for slot in self.blocks], default=0)
+        places = [
+            (slot.before, slot.size, slot.channels, row.first, 0)
+            for slot, row in zip(at_outs, slots_by_row(self.shapes_out), strict=True)
+        ]
+        self.places = np.array(places, np.uint64)
+
+    def _tables(self) -> tuple[np.ndarray, ...]:
+        ats = [0, *itertools.accumulate(self._sizes)]
+        uses = [sum({1 << term.use for term in self.early.terms if term.source == s}) for s in self._used]
+        early = [
+            (x.tensor, x.first, x.row, x.size, x.channels, y.channels, at, y.before, use)
+            for x, y, at, use in zip(self.blocks, self.products, ats, uses, strict=False)
+        ]
+        late = [
+            (x.before, y.before, x.size, x.channels, y.channels, at)
+            for x, y, at in zip(self.mixed, self.outs, ats[len(early) :], strict=False)
+        ]
+        blocks, outs = np.array(early, np.uint64).reshape(-1, 9), np.array(late, np.uint64).reshape(-1, 6)
+        return blocks, outs, self.early.table, self.late.table
 
     def matrices(self, packed: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Cut packed weights into the matrices of ``blocks`` and those of ``outs``."""

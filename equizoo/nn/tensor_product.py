@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from equizoo.nn.coupling import CouplingTable, Path
-from equizoo.nn.flat_blocks import scratch
 from equizoo.nn.fused_product import FusedProduct, can_fuse, product
 from equizoo.nn.gate import Gate
 from equizoo.nn.product_plan import ProductPlan
@@ -100,8 +99,7 @@ class TensorProduct(nn.Module):
             if torch.is_grad_enabled():
                 return FusedProduct.apply(plan, self.gate, rows, a, self.weight, self.bias, *tensors)
             tensors = [x.contiguous() for x in tensors]
-            y = scratch("blocks", a, a.shape[0] * plan.dim)
-            return product(plan, self.gate, rows, a, self._matrices(), self.bias, tensors, y)[0]
+            return product(plan, self.gate, rows, a, self._packed_weight(), self.bias, tensors)
         outs = plan.run(self.weight[plan.order.to(self.weight.device)], tensors, rows, a)
         if self.bias is not None:
             parts = self.bias.split([self.shapes[i][1] for i in self._scalars])
@@ -109,12 +107,13 @@ class TensorProduct(nn.Module):
                 outs[i] = outs[i] + part
         return join_blocks(outs if self.gate is None else self.gate(outs))
 
-    def _matrices(self) -> tuple[list[Tensor], list[Tensor]]:
-        """Return the weights as the plan cuts them, without a gradient; kept until they change."""
+    def _packed_weight(self) -> Tensor:
+        """Return the weights in the order of the plan, without a gradient; kept until they change."""
         key = (self.weight.data_ptr(), self.weight._version, self.weight.dtype)
         if self._packed[0] != key:
-            self._packed = key, self.plan.matrices(self.weight.detach()[self.plan.order])
-        return self._packed[1]
+            self._packed = key, self.weight.detach()[self.plan.order]
+        packed: Tensor = self._packed[1]
+        return packed
 
 
 def _irreps(irreps: Any) -> Any:
