@@ -74,11 +74,13 @@ class FusedProduct(torch.autograd.Function):
             ctx.gate.fused_backward(grad.contiguous(), *kept, grad_y)
         grad_bias = matrix(grad_y, plan.scalars, a.shape[0]).sum(0) if ctx.needs_input_grad[5] else None
         (wide, tall), (grad_wide, grad_tall) = plan.matrices(packed), plan.matrices(grad_packed)
-        grads = [torch.zeros_like(x) for x in tensors]
+        needed = ctx.needs_input_grad[6:]
+        grads = [torch.zeros_like(x) for x in tensors] if any(needed) else []
         if plan.mixed:
             _late_backward(plan, ctx.rows, a, tall, tensors, grad_y, grad_tall, grads)
         if plan.products:
-            _early_backward(plan, ctx.rows, a, wide, tensors, grad_y, grad_wide, grads)
+            _early_backward(plan, ctx.rows, a, wide, tensors, grad_y, grad_wide, grads, needed)
+        grads = [x if need else None for x, need in itertools.zip_longest(grads, needed)]
         return None, None, None, None, grad_packed.index_select(0, plan.inverse), grad_bias, *grads
 
 
@@ -148,19 +150,23 @@ def _late_backward(
     for slot, out, w, grad_w in zip(plan.mixed, plan.outs, tall, grad_tall, strict=True):
         g = matrix(grad_y, out, count)
         torch.mm(matrix(mixed, slot, count).t(), g, out=grad_w)
-        torch.mm(g, w.t(), out=matrix(grad_mixed, slot, count))
-    contract_backward(plan.late, grad_mixed, grads, [x.shape[0] for x in tensors], rows, a)
+        if grads:
+            torch.mm(g, w.t(), out=matrix(grad_mixed, slot, count))
+    if grads:
+        contract_backward(plan.late, grad_mixed, grads, [x.shape[0] for x in tensors], rows, a)
 
 
 def _early_backward(
     plan: ProductPlan, rows: Rows, a: Tensor, wide: Sequence[Tensor], tensors: Sequence[Tensor],
-    grad_y: Tensor, grad_wide: Sequence[Tensor], grads: Sequence[Tensor],
+    grad_y: Tensor, grad_wide: Sequence[Tensor], grads: Sequence[Tensor], needed: Sequence[bool],
 ) -> None:  # fmt: skip
     pairs = enumerate(zip(tensors, plan.product_dims, strict=True))
     products = [scratch(f"products {k}", a, x.shape[0] * dim).zero_() for k, (x, dim) in pairs]
     contract_backward(plan.early, grad_y, products, [x.shape[0] for x in tensors], rows, a)
     for slot, out, w, grad_w in zip(plan.blocks, plan.products, wide, grad_wide, strict=True):
-        x, column = tensors[slot.tensor], columns(grads[slot.tensor], slot)
+        x = tensors[slot.tensor]
         g = matrix(products[slot.tensor], out, x.shape[0])
         torch.mm(columns(x, slot).reshape(-1, slot.channels).t(), g, out=grad_w)
-        column.add_(torch.mm(g, w.t()).view(column.shape))
+        if needed[slot.tensor]:
+            column = columns(grads[slot.tensor], slot)
+            column.add_(torch.mm(g, w.t()).view(column.shape))

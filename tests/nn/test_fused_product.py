@@ -71,6 +71,23 @@ def test_gradient(gathered):
     assert torch.autograd.gradcheck(output, (layer.weight, layer.bias, *xs), fast_mode=True)
 
 
+@pytest.mark.parametrize("gathered", [True, False], ids=["gathered", "by row"])
+@pytest.mark.parametrize("wanted", [(), (0,), (1,)])
+def test_features_without_a_gradient(gathered, wanted):
+    """The gradients of the rest are those of the whole."""
+    problem = Problem()
+    layer, rows = (problem.gathered, problem.rows) if gathered else (problem.plain, None)
+    xs = [problem.x] if gathered else [problem.x[problem.receivers], problem.x[problem.senders]]
+    found = []
+    for part in (wanted, range(3)):
+        leaves = [x.detach().requires_grad_(k in part) for k, x in enumerate((*xs, problem.extra))]
+        layer.zero_grad()
+        layer(leaves, problem.a, rows).backward(problem.grad)
+        found.append([layer.weight.grad.clone(), layer.bias.grad.clone(), *(leaves[k].grad for k in wanted)])
+        assert [k for k, x in enumerate(leaves) if x.grad is not None] == [*part][: len(leaves)]
+    torch.testing.assert_close(*found)
+
+
 def test_new_weights_are_seen_without_gradients():
     problem = Problem()
     layer, xs = problem.plain, [torch.randn(EDGES, dim).double() for dim in (41, 41, 2)]
