@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from equizoo.hub.assignments import assignments_table
 from equizoo.hub.card_datasets import DATASETS, dataset_of, published_for
 from equizoo.hub.card_published import Published
 from equizoo.hub.errors import EquizooError
@@ -14,7 +15,7 @@ from equizoo.hub.results import spread
 from equizoo.hub.samples import samples_table
 from equizoo.hub.worlds import worlds_table
 
-MARKERS = (*(f"results:{dataset}" for dataset in DATASETS), "samples", "worlds", "protocol")
+MARKERS = (*(f"results:{dataset}" for dataset in DATASETS), "assignments", "samples", "worlds", "protocol")
 """Names of the blocks; ``results:…`` has the checkpoints of one data set."""
 
 
@@ -30,13 +31,14 @@ def fill_readme(
         text: The README.
         checkpoints: ``config.json`` and ``results.json`` of every checkpoint.
         published: Published figures, see :func:`equizoo.hub.card_published.read_published`.
-        reports: Folder that holds ``samples``, ``worlds`` and ``paper_protocol``.
+        reports: Folder that holds ``assignments``, ``samples``, ``worlds`` and ``paper_protocol``.
 
     Raises:
         EquizooError: A marker is missing or there twice, or a report is not in order.
     """
     for dataset in DATASETS:
         text = _marked(text, f"results:{dataset}", _results(dataset, checkpoints, published))
+    text = _marked(text, "assignments", _assignments(reports / "assignments"))
     text = _marked(text, "samples", _samples(reports / "samples"))
     text = _marked(text, "worlds", _worlds(reports / "worlds"))
     return _marked(text, "protocol", protocol_table(reports / "paper_protocol", published))
@@ -77,6 +79,17 @@ def _source(members: Sequence[Checkpoint], published: Published | None) -> str:
         f"Checkpoints: {ours}{seeds}. Published: {published.authors}, "
         f"[{published.paper}]({published.url}), {published.table}, mean ± deviation of {published.seeds} "
         f"seeds, {length}{published.models}, {published.split}. The protocols differ; the cards say how."
+    )
+
+
+def _assignments(folder: Path) -> str:
+    found = assignments_table(folder)
+    if not found:
+        return ""
+    return (
+        "### Random assignments of walks\n\nWhich recordings the published training, validation and test "
+        "sets of the walking body hold is assumed. The same recipes with the recordings assigned at random (the "
+        f"seed of the assignment heads a column), one seed of the network.\n\n{found}"
     )
 
 

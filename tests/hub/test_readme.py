@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from equizoo.hub import errors
+from equizoo.hub.assignments import assignments_table
 from equizoo.hub.card_published import read_published
 from equizoo.hub.config import read_config
 from equizoo.hub.readme import MARKERS, fill_readme
@@ -143,6 +144,23 @@ def test_particles_follow_their_own_protocol(tmp_path):
     write(tmp_path / "paper_protocol", run | {"name": "egno-nbody"})
     with pytest.raises(errors.ConfigError, match="no table of 'nbody' for the run 'egno-nbody'"):
         fill([], tmp_path)
+
+
+def test_assignments_have_a_column_each_and_their_spread(tmp_path):
+    assert assignments_table(tmp_path) == ""
+    for method, assignment, error, partial in (
+        ("none", 0, 0.06, None),
+        ("none", 2, 0.08, None),
+        ("ace-resilient", 2, 5.0, 0.05),
+    ):
+        content = report(method, 0.0, strict=error, partial=partial)
+        content |= {"dataset": "mocap", "data": {"motion": "walk", "assignment": assignment}}
+        (tmp_path / f"{method}-{assignment}.json").write_text(json.dumps(content))
+    lines = assignments_table(tmp_path).splitlines()
+    assert lines[0].startswith("| MSE on test [10⁻² length²] | assignment 0 | assignment 2 |")
+    assert lines[2] == "| none, γ = 0 | 6.00 | 8.00 | 7.00 ± 1.4 |"
+    assert lines[3] == "| ace-resilient, γ = 0 | – | 500 | – |"
+    assert lines[4] == "| ace-resilient, branch on | – | 5.00 | – |"
 
 
 def test_sample_efficiency_has_a_row_a_number_of_samples(tmp_path):
