@@ -152,8 +152,9 @@ def equivariance(
     """Return how far the answer to a moved input is from the moved answer.
 
     Args:
-        kind: "molecule", "point cloud" or "particles".
-        choice: A SMILES string, the name of a shape, or the seed of a system of particles.
+        kind: "molecule", "point cloud", "particles" or "body in motion".
+        choice: A SMILES string, the name of a shape, the seed of a system of particles, or the part of its
+            stride at which a body starts.
         model: Name of a model for it.
         variant: "equivariant" or "partial".
         angles: Rotations about x, y and z [degrees].
@@ -169,7 +170,7 @@ def equivariance(
     found = symmetry.compare(model, variant, dtype, given.inputs, motion)
     return {
         "relative_error": found.relative,
-        "round_off": models.round_off(model, dtype, "rotation"),
+        "round_off": lab.floor(kind, model, dtype, motion),
         "moved_answer": found.expected.tolist(),
         "answer_to_moved": found.after.tolist(),
     }

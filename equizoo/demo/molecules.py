@@ -128,7 +128,7 @@ def property_table(result: dict[str, Any]) -> str:
                 expected,
             ]
         )
-    head = ("property", "prediction", "unit", "test MAE")
+    head = ("property", "prediction", "unit", "expected error")
     return table(head, lines, numeric=(1, 3)) + notes(result)
 
 
@@ -147,4 +147,5 @@ def notes(result: dict[str, Any]) -> str:
     if result["coverage"]:
         share = f"{100 * result['coverage']:.0f} %"
         text += f". ± holds the DFT value for {share} of molecules like those of the training set"
+        text += "; the expected error is the mean over test molecules whose geometry was made in this way"
     return f'{"".join(parts)}<p class="ez-note">{text}.</p>'

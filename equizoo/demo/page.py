@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 import torch
 
-from equizoo.demo import bodies, clouds, limits, look, models, molecules, particles, viewer
+from equizoo.demo import bodies, clouds, limits, look, models, molecules, particles, sketcher, viewer
 from equizoo.demo.api import ENDPOINTS
 from equizoo.demo.shapes import SHAPES, shape
 from equizoo.demo.tab_clouds import clouds_tab
@@ -118,6 +118,7 @@ def options() -> dict[str, Any]:
         "footer_links": ["api", "settings"],
         "ssr_mode": False,
         "share": False,
+        "app_kwargs": {"routes": sketcher.routes()},
         "_frontend": False,  # no request to itself that ends the start on a busy machine when it takes 3 s
     }
 

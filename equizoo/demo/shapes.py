@@ -73,10 +73,15 @@ def _bookshelf() -> list[Patch]:
 
 def _airplane() -> list[Patch]:
     body = _turned([(0.0, 0.0), (0.12, 0.25), (0.13, 1.6), (0.04, 2.2), (0.0, 2.25)])
-    lying: list[Patch] = [(area, lambda u, f=draw: f(u)[:, [2, 0, 1]]) for area, draw in body]
+    lying = [(area, _lying(draw)) for area, draw in body]
     wings = _box((0.42, 2.2, 0.03), (0.95, 0, 0.0))
     tail = _box((0.25, 0.8, 0.025), (2.08, 0, 0.02)) + _box((0.28, 0.025, 0.4), (2.08, 0, 0.22))
     return lying + wings + tail
+
+
+def _lying(draw: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what draws the same with its z axis along x."""
+    return lambda u: draw(u)[:, [2, 0, 1]]
 
 
 def _monitor() -> list[Patch]:

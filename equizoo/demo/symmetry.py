@@ -22,6 +22,7 @@ from equizoo.pipelines.molecules import Molecule
 from equizoo.relaxation.layer import relaxations
 from equizoo.symmetry import SO2
 from equizoo.symmetry.element import Element
+from equizoo.symmetry.featuretype import FeatureType
 
 _STEERING = threading.Lock()  # γ of a network that all visitors share is changed for one answer at a time
 
@@ -58,6 +59,26 @@ def particles(motion: Motion) -> dict[str, Tensor]:
     """Return the start of a motion as inputs of a network, centred [length]."""
     pos = torch.from_numpy(motion.pos[0] - motion.pos[0].mean(0))
     return {"pos": pos, "vel": torch.from_numpy(motion.vel), "charge": torch.from_numpy(motion.charge)}
+
+
+def body(positions: np.ndarray, velocities: np.ndarray) -> dict[str, Tensor]:
+    """Return a body (J, 3) as inputs of a network, where it is: y up, the floor at 0 [length]."""
+    pos, vel = torch.from_numpy(positions), torch.from_numpy(velocities)
+    return {"pos": pos, "vel": vel, "batch": torch.zeros(len(pos), dtype=torch.long)}
+
+
+def turn(axis: Sequence[float], angle: float) -> Element:
+    """Return a rotation about an axis through the origin.
+
+    Args:
+        axis: Unit vector.
+        angle: In degrees.
+
+    Example:
+        >>> turn((0.0, 1.0, 0.0), 180.0).rotation.round().diagonal().tolist()
+        [-1.0, 1.0, -1.0]
+    """
+    return Element(_about(axis, math.radians(angle)), torch.zeros(3, dtype=torch.float64))
 
 
 def element(turn: Sequence[float], shift: float = 0.0, mirror: str = "no") -> Element:
@@ -119,7 +140,7 @@ def compare(
         model: Name of a bundled model.
         variant: ``"equivariant"`` or ``"partial"``.
         dtype: ``"float32"`` or ``"float64"``: what the network computes in.
-        inputs: What :func:`molecule`, :func:`cloud` or :func:`particles` returns.
+        inputs: What :func:`molecule`, :func:`cloud`, :func:`particles` or :func:`body` returns.
         motion: The motion g.
         gamma: Factor on every γ of the partial variant.
     """
@@ -149,13 +170,9 @@ def errors_by_angle(
         gamma: As for :func:`compare`.
     """
     network = models.network(model, variant, dtype)
-    still = torch.zeros(3, dtype=torch.float64)
     with steered(network, gamma):
         before = _call(network, inputs)
-        return [
-            _compare(network, inputs, Element(_about(axis, math.radians(angle)), still), before).relative
-            for angle in angles
-        ]
+        return [_compare(network, inputs, turn(axis, angle), before).relative for angle in angles]
 
 
 @contextmanager
@@ -176,12 +193,13 @@ def steered(network: nn.Module, factor: float) -> Iterator[None]:
 
 
 def _compare(network: nn.Module, inputs: Mapping[str, Tensor], motion: Element, before: Tensor) -> Comparison:
-    types = network.input_types
+    types: Mapping[str, FeatureType | None] = network.input_types  # type: ignore[assignment]
+    result: FeatureType = network.output_type  # type: ignore[assignment]
     moved = {
-        name: value if types[name] is None else types[name].act(motion, value)
+        name: value if (kind := types[name]) is None else kind.act(motion, value)
         for name, value in inputs.items()
     }
-    after, expected = _call(network, moved), network.output_type.act(motion, before)
+    after, expected = _call(network, moved), result.act(motion, before)
     size = float(before.square().mean().sqrt())
     difference = float((after - expected).square().mean().sqrt())
     relative = difference / size if size else 0.0

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
+import numpy as np
 
 from equizoo.demo import clouds, limits, models, snippets
 from equizoo.demo.answering import answered, timed
@@ -34,7 +35,7 @@ def show(
     bars += clouds.notes(answer, models.predictor(clouds.TASK, model, variant).test_error)
     code = snippets.cloud(shape, name if file else None, drop, model, variant, int(seed))
     line = status(models.device(), seconds, model, variant)
-    return packed(clouds.scene(answer.cloud, name)), bars, line, code
+    return packed(clouds.scene(np.asarray(answer.cloud), name)), bars, line, code
 
 
 def clouds_tab() -> CloudTab:

@@ -10,10 +10,15 @@ import gradio as gr
 from equizoo.demo import limits, models, molecules, snippets
 from equizoo.demo.answering import answered, timed
 from equizoo.demo.look import status
+from equizoo.demo.sketcher import sketcher
 from equizoo.demo.tab_conformers import conformers_part
 from equizoo.demo.viewer import packed, viewer
 
 _FIRST = "uracil"
+_SKETCHING = (
+    '<p class="ez-note">What you draw goes into the SMILES box, and its properties follow. Sketcher: '
+    "JSME by P. Ertl and B. Bienfait.</p>"
+)
 
 
 class MoleculeTab(NamedTuple):
@@ -55,6 +60,9 @@ def molecules_tab() -> MoleculeTab:
             )
             names = list(molecules.EXAMPLES)
             examples = gr.Radio(names, value=_FIRST, label="Examples", elem_classes="ez-chips")
+            with gr.Accordion("Draw a molecule", open=False):
+                sketch = sketcher(molecules.EXAMPLES[_FIRST])
+                gr.HTML(_SKETCHING)
             with gr.Accordion("Upload a file, choose the model", open=False):
                 file = gr.File(label="First molecule of an .xyz or .sdf file", file_types=[*molecules.FILES])
                 model = gr.Dropdown(offered, value=offered[0], label="Model")
@@ -70,6 +78,14 @@ def molecules_tab() -> MoleculeTab:
     inputs, outputs = [smiles, file, model, seed], [picture, table, line, code]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
     smiles.submit(lambda: None, None, file, **quiet | {"queue": False}).then(show, inputs, outputs, **quiet)
+    smiles.change(None, smiles, sketch, js="(smiles) => smiles", **quiet)
+    sketch.input(
+        None,
+        sketch,
+        [smiles, file, examples],
+        js="(smiles) => [smiles, null, null]",
+        **quiet | {"queue": False},
+    ).then(show, inputs, outputs, **quiet | {"trigger_mode": "always_last"})
     examples.input(
         lambda name: (molecules.EXAMPLES.get(name, ""), None), examples, [smiles, file], **quiet
     ).then(show, inputs, outputs, **quiet)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from equizoo.demo import lab, models, molecules, snippets, symmetry
+from equizoo.demo import lab, lab_charts, lab_results, lab_scene, models, molecules, snippets, symmetry
 from equizoo.demo.answering import Declined, answered, timed
 from equizoo.demo.look import status
 from equizoo.demo.shapes import SHAPES
@@ -17,6 +17,7 @@ CHOICES = {
     "molecule": list(molecules.EXAMPLES),
     "point cloud": list(SHAPES),
     "particles": [f"system {k}" for k in range(1, 9)],
+    lab.BODY: [f"stride at {part}" for part in (0.1, 0.25, 0.35, 0.5, 0.6, 0.75, 0.85)],
 }
 _FIRST = "particles"
 _INTRO = (
@@ -38,15 +39,17 @@ class LabTab(NamedTuple):
 
 
 def chosen(kind: str, choice: str) -> str:
-    """Return what a choice of the lab stands for: a SMILES string, a shape or a seed.
+    """Return what a choice of the lab stands for: a SMILES string, a shape, a seed or a part of a stride.
 
     Example:
         >>> chosen("molecule", "ethanol"), chosen("particles", "system 3"), chosen("molecule", "CCO")
         ('CCO', '3', 'CCO')
+        >>> chosen("body in motion", "stride at 0.35")
+        '0.35'
     """
     if kind == "molecule":
         return molecules.EXAMPLES.get(choice, choice)
-    return choice.removeprefix("system ") if kind == "particles" else choice
+    return choice.removeprefix("stride at ") if kind == lab.BODY else choice.removeprefix("system ")
 
 
 @answered
@@ -80,15 +83,14 @@ def show(
         }
 
     compared, seconds = timed(answer)
-    transformation = "translation" if shift else "rotation" if mirror == "no" else "reflection"
-    floor = models.round_off(model, dtype, transformation)
+    floor = lab.floor(kind, model, dtype, motion)
     last = list(compared)[-1]
     return (
-        packed(lab.scene(given, motion, compared)),
-        lab.cards(model, dtype, compared, floor, gamma),
-        lab.angle_chart(given, model, dtype, motion, gamma, models.round_off(model, dtype, "rotation")),
-        lab.predictions(given, model, compared),
-        lab.gamma_bars(model, gamma),
+        packed(lab_scene.scene(given, motion, compared)),
+        lab_results.cards(given, dtype, compared, floor, gamma),
+        lab_charts.angle_chart(given, dtype, motion, gamma),
+        lab_results.predictions(given, model, compared),
+        lab_charts.gamma_bars(model, gamma),
         status("cpu", seconds, model, dtype),
         snippets.symmetry(kind, picked, model, last, dtype, turn, shift, mirror, gamma),
     )
@@ -148,21 +150,26 @@ def symmetry_tab() -> LabTab:
     live = quiet | {"show_progress": "hidden"}
     moved = [x.change, y.change, z.change, shift.change, gamma.change, mirror.change, dtype.change]
     gr.on(moved, show, inputs, outputs, trigger_mode="always_last", **live)
-    kind.input(_choices, kind, [choice, model, figures], **quiet).then(show, inputs, outputs, **quiet)
+    kind.input(_choices, kind, [choice, model, figures, x, y, z], **quiet).then(
+        show, inputs, outputs, **quiet
+    )
     choice.input(show, inputs, outputs, **quiet)
     model.input(models.key_figures, model, figures, **quiet).then(show, inputs, outputs, **quiet)
-    at_random.click(_random_turn, None, [x, y, z], **live)
+    at_random.click(_random_turn, kind, [x, y, z], **live)
     back.click(lambda: (0, 0, 0, 0, "no", 1), None, [x, y, z, shift, mirror, gamma], **live)
     return LabTab(kind, choice, model, inputs, outputs)
 
 
-def _choices(kind: str) -> tuple[Any, Any, str]:
-    """Return what can be chosen, the models and the key figures for a subject."""
+def _choices(kind: str) -> tuple[Any, ...]:
+    """Return what can be chosen, the models and their key figures for a subject, and its first turn."""
     offered = lab.offered(kind)
     first = CHOICES[kind][1] if kind == "point cloud" else CHOICES[kind][2]
     picker = gr.Dropdown(CHOICES[kind], value=first, allow_custom_value=kind == "molecule")
-    return picker, gr.Dropdown(offered, value=offered[0]), models.key_figures(offered[0])
+    shown = picker, gr.Dropdown(offered, value=offered[0]), models.key_figures(offered[0])
+    return *shown, *((0, 40, 0) if kind == lab.BODY else (0, 0, 40))
 
 
-def _random_turn() -> tuple[int, int, int]:
-    return tuple(random.randint(-180, 180) for _ in range(3))  # type: ignore[return-value]  # noqa: S311
+def _random_turn(kind: str) -> tuple[int, int, int]:
+    """Return angles about x, y and z; a body turns about the vertical."""
+    x, y, z = (random.randint(-180, 180) for _ in range(3))  # noqa: S311
+    return (0, y, 0) if kind == lab.BODY else (x, y, z)

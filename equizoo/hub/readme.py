@@ -87,9 +87,9 @@ def _assignments(folder: Path) -> str:
     if not found:
         return ""
     return (
-        "### Random assignments of walks\n\nWhich recordings the published training, validation and test "
-        "sets of the walking body hold is assumed. The same recipes with the recordings assigned at random (the "
-        f"seed of the assignment heads a column), one seed of the network.\n\n{found}"
+        "### Random assignments of walks\n\nWhich recordings the published sets of the walking body hold is "
+        "assumed. The same recipes with the recordings assigned at random (a column an assignment, named by "
+        f"its seed), one seed of the network.\n\n{found}"
     )
 
 

@@ -130,18 +130,58 @@ def test_equivariance(client):
     assert "no variant" in refused(client, variant="partial", api_name="/equivariance")
 
 
+def test_equivariance_of_a_body(client):
+    if not client.predict("motion-forecasting", api_name="/models"):
+        pytest.skip("no checkpoint for it is bundled")
+    asked = {
+        "kind": "body in motion",
+        "choice": "0.35",
+        "model": "egno-mocap-run-recm",
+        "api_name": "/equivariance",
+    }
+    about_y, about_x = (client.predict(angles=angles, **asked) for angles in ([0, 40, 0], [40, 0, 0]))
+    assert about_y["relative_error"] < about_y["round_off"] < 1e-6
+    assert about_x["relative_error"] > 1e-3 and about_x["round_off"] is None
+    assert "stride" in refused(client, **asked | {"choice": "2"})
+
+
+def test_the_sketcher_is_served_and_no_file_beside_it(client):
+    for path, kind in (
+        ("sketcher.html", "html"),
+        ("jsme/jsme.nocache.js", "javascript"),
+        ("jsme/license.txt", "text"),
+    ):
+        with urllib.request.urlopen(client.src + path) as reply:  # noqa: S310
+            assert reply.status == 200 and kind in reply.headers["content-type"]
+    for path in (
+        "jsme/",
+        "jsme/../viewer.js",
+        "jsme/%2e%2e/viewer.js",
+        "jsme/..%2f..%2fpage.py",
+        "viewer.js",
+    ):
+        assert _refusal(client.src + path) == 404
+    for path in ("equizoo/demo/static/jsme/jsa.css", "equizoo/demo/static/sketcher.html"):
+        assert _refusal(f"{client.src}gradio_api/file={path}") == 403
+
+
+def _refusal(url):
+    """Return the status with which a request is refused."""
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(url)  # noqa: S310
+    error.value.close()
+    return error.value.code
+
+
 def test_files_that_were_not_uploaded_are_not_served(client):
     for path in ("/etc/passwd", "pyproject.toml", "equizoo/hub/registry.json"):
-        with pytest.raises(urllib.error.HTTPError) as error:
-            urllib.request.urlopen(f"{client.src}gradio_api/file={path}")  # noqa: S310
-        assert error.value.code in (403, 404)
-        error.value.close()
+        assert _refusal(f"{client.src}gradio_api/file={path}") in (403, 404)
 
 
 def test_the_page_needs_nothing_from_elsewhere(client):
     with urllib.request.urlopen(client.src) as reply:  # noqa: S310
         page = reply.read().decode()
-    assert "EquizooViewer" in page
+    assert "EquizooViewer" in page and "jsme.nocache" not in page
     assert not re.search(r"(?:src|href)=[\"']https?://(?!127\.0\.0\.1)", page)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from equizoo.demo import lab, models, symmetry
+from equizoo.demo import lab, lab_charts, lab_scene, models, symmetry
 from equizoo.demo.answering import Declined
 from equizoo.demo.tab_symmetry import CHOICES, chosen, show
 from equizoo.relaxation.layer import relaxations
@@ -14,6 +14,8 @@ CASES = [
     ("point cloud", "vn-dgcnn-modelnet40-ace", "chair"),
     ("particles", "segnn-nbody-cr", "3"),
 ]
+BODY = (lab.BODY, "egno-mocap-run-recm", "0.35")
+bundled = pytest.mark.skipif(lab.BODY not in lab.SUBJECTS, reason="no checkpoint for it is bundled")
 MOTION = symmetry.element((30, -50, 70), mirror="y")
 
 
@@ -58,7 +60,48 @@ def test_the_curve_passes_through_the_error_of_the_lab():
     assert curve[0] == pytest.approx(here, rel=1e-6)
 
 
-@pytest.mark.parametrize(("kind", "model", "choice"), CASES)
+@bundled
+def test_a_body_keeps_the_vertical_and_its_partial_variant_does_not():
+    kind, model, choice = BODY
+    given = lab.subject(kind, model, choice)
+    for motion in (symmetry.element((0, 40, 0)), symmetry.element((0, -70, 0), 2.0, "x")):
+        exact, kept = (
+            symmetry.compare(model, "equivariant", dtype, given.inputs, motion).relative
+            for dtype in ("float64", "float32")
+        )
+        left = symmetry.compare(model, "partial", "float64", given.inputs, motion).relative
+        off = symmetry.compare(model, "partial", "float64", given.inputs, motion, gamma=0.0).relative
+        assert exact < 1e-14 and off < 1e-14 and left > 0.02
+        assert kept < lab.floor(kind, model, "float32", motion) < 1e-6
+    for motion in (symmetry.element((40, 0, 0)), symmetry.element((0, 0, 0), mirror="y")):
+        assert symmetry.compare(model, "equivariant", "float64", given.inputs, motion).relative > 1e-3
+        assert lab.floor(kind, model, "float64", motion) is None
+
+
+@bundled
+def test_rings_lie_on_the_joints_of_a_body_where_the_network_is_equivariant():
+    kind, model, choice = BODY
+    given, motion = lab.subject(kind, model, choice), symmetry.element((0, 40, 0), 1.0)
+    compared = {
+        v: symmetry.compare(model, v, "float64", given.inputs, motion) for v in models.variants(model)
+    }
+    drawn = lab_scene.scene(given, motion, compared)
+    places = np.array([point[:3] for point in drawn["points"]]).reshape(2, 3, 31, 3)
+    assert np.allclose(places[0, 1], places[0, 2]) and not np.allclose(places[1, 1], places[1, 2], atol=0.5)
+    assert np.ptp(places[:, 0] - places[:, 0, :1], axis=0).max() < 1e-3  # the same body twice
+    assert sorted({k // 31 for bond in drawn["bonds"] for k in bond[:2]}) == [0, 1, 3, 4]
+
+
+@bundled
+def test_the_curve_of_a_body_that_is_not_turned_is_about_the_vertical():
+    given = lab.subject(*BODY)
+    assert "round-off of float64" in lab_charts.angle_chart(
+        given, "float64", symmetry.element((0, 0, 0)), 1.0
+    )
+    assert "round-off" not in lab_charts.angle_chart(given, "float64", symmetry.element((40, 0, 0)), 1.0)
+
+
+@pytest.mark.parametrize(("kind", "model", "choice"), [*CASES, pytest.param(*BODY, marks=bundled)])
 def test_the_lab_shows_every_subject(kind, model, choice):
     scene, cards, chart, answers, gamma, line, code = show(
         kind, choice, model, 0, 0, 40, 0.5, "x", 1, "float32"
@@ -79,3 +122,6 @@ def test_a_subject_that_is_no_choice_is_declined():
         lab.subject("image", "schnet-qm9-ace", "CCO")
     with pytest.raises(Declined, match="no model"):
         lab.subject("particles", "schnet-qm9-ace", "1")
+    for choice in ("1.5", "nan", "fast", "") if lab.BODY in lab.SUBJECTS else ():
+        with pytest.raises(Declined, match="part of the stride"):
+            lab.subject(lab.BODY, BODY[1], choice)
