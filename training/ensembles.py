@@ -7,7 +7,8 @@ What is measured is written into the folder as ``ensembles.json``::
     row      {"cov_r" | "amr_r" | "cov_p" | "amr_p": {"mean", "median"}, "seconds", "stereo"}
 
 ``seconds`` is the time of a conformer on one thread, that of what a flow starts from included, and ``stereo``
-the share of the conformers in which every centre and double bond is as asked.
+the share of the conformers in which every centre and double bond is as asked. ``validity`` is added to the
+file by :mod:`equizoo.training.validity`, after this.
 
 References:
     Ganea et al., "GeoMol", NeurIPS 2021, Section 4: coverage and average minimum RMSD, two generated
@@ -36,7 +37,7 @@ from equizoo.hub.errors import EquizooError
 from equizoo.symmetry.measure import evaluating
 from equizoo.training.config import ConfigError
 from equizoo.training.runfolder import write_json
-from equizoo.training.variants import load_trained
+from equizoo.training.variants import Trained, load_trained
 
 log = logging.getLogger(__name__)
 
@@ -138,6 +139,37 @@ def force_field(subject: Subject) -> np.ndarray:
         return subject.starts
 
 
+def ways(trained: Trained) -> dict[str, Callable[[Subject], np.ndarray]]:
+    """Return the ways to generate conformers that are compared: those of RDKit, then each variant.
+
+    Raises:
+        ConfigError: The model does not make conformers.
+    """
+    task: Any = trained.task
+    if task.task_name != TASK:
+        raise ConfigError(f"ensembles are measured for {TASK} only, not for {task.task_name}")
+    made: dict[str, Callable[[Subject], np.ndarray]] = {"ETKDG": lambda subject: subject.starts}
+    made["ETKDG + MMFF94"] = force_field
+    for variant, model in trained.models.items():
+        made[f"`{variant}`"] = _flow(task, model, task.options.steps)
+    return made
+
+
+def drug_like(path: str | Path, limit: int | None = None) -> dict[str, tuple[list[Known], float]]:
+    """Return drug-like molecules with reference conformers, by title, with their threshold [Å].
+
+    Args:
+        path: ``drugconf_hutchison.npz``.
+        limit: So many molecules, spread over the file; None: all.
+    """
+    from equizoo.data.conformer_files import read_hutchison
+
+    found = read_hutchison(Path(path))
+    count = min(limit or len(found), len(found))
+    chosen = np.linspace(0, len(found) - 1, count).astype(int)
+    return {"Drug-like molecules, unlike the training set": ([_known(found[i]) for i in chosen], 0.75)}
+
+
 def ensembles(
     name: str | Path,
     data: Mapping[str, Any] | None = None,
@@ -161,20 +193,15 @@ def ensembles(
         EquizooError: It is neither a run nor a checkpoint.
     """
     trained = load_trained(name, data)
+    generators = ways(trained)
     task: Any = trained.task
-    if task.task_name != TASK:
-        raise ConfigError(f"ensembles are measured for {TASK} only, not for {task.task_name}")
     options = task.options
     sets = {"Test molecules": (of_set(task.conformers("test")), options.threshold), **(others or {})}
     report: dict[str, Any] = {"sets": [], "steps": {}}
     for title, (known, threshold) in sets.items():
         chosen = subjects(known, limit, options.references)
-        ways: dict[str, Callable[[Subject], np.ndarray]] = {"ETKDG": lambda subject: subject.starts}
-        ways["ETKDG + MMFF94"] = force_field
-        for variant, model in trained.models.items():
-            ways[f"`{variant}`"] = _flow(task, model, options.steps)
         rows = {}
-        for way, generate in ways.items():
+        for way, generate in generators.items():
             log.info("measuring %s on %s", way, title)
             rows[way] = measured(chosen, generate, threshold)
         references = sum(len(subject.starts) // 2 for subject in chosen)
@@ -213,8 +240,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0, or 2 if the folder or the data cannot be used.
     """
-    from equizoo.data.conformer_files import read_hutchison
-
     options = argparse.ArgumentParser(prog="python -m equizoo.training.ensembles", description=__doc__)
     options.add_argument("folder", help="run folder or checkpoint folder")
     options.add_argument("--data", help="folder of the data set (default: $EQUIZOO_DATA)")
@@ -225,13 +250,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     data = {"root": arguments.data} if arguments.data else {}
     try:
-        others = {}
-        if arguments.drugs:
-            found = read_hutchison(Path(arguments.drugs))
-            count = min(arguments.drug_limit or len(found), len(found))
-            chosen = np.linspace(0, len(found) - 1, count).astype(int)
-            drugs = [_known(found[i]) for i in chosen]
-            others["Drug-like molecules, unlike the training set"] = (drugs, 0.75)
+        others = drug_like(arguments.drugs, arguments.drug_limit) if arguments.drugs else {}
         report = ensembles(arguments.folder, data, others=others, limit=arguments.limit)
     except (EquizooError, ValueError, FileNotFoundError) as error:
         sys.stderr.write(f"error: {error}\n")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from equizoo.data.conformer_validity import FORCE, STEPS
 from equizoo.hub.card_facts import Dataset
-from equizoo.hub.card_tables import table
+from equizoo.hub.card_tables import MISSING, table
 from equizoo.hub.config import CheckpointConfig
 
 _STARTS = {
@@ -20,6 +21,13 @@ _FIGURES = (
     ("amr_r", "AMR-R [Å]", 1.0, 3),
     ("cov_p", "COV-P [%]", 100.0, 1),
     ("amr_p", "AMR-P [Å]", 1.0, 3),
+)
+_FORCE_FIELD = "ETKDG + MMFF94"
+_ENERGIES = (
+    ("before", "E [kcal/mol]", 2),
+    ("after", "E relaxed [kcal/mol]", 2),
+    ("strain", "strain [kcal/mol]", 2),
+    ("moved", "moved [Å]", 3),
 )
 
 
@@ -64,8 +72,23 @@ class ConformerEnsembles(Dataset):
             "path",
         ]
 
+    def unlike(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
+        """Say where the energies of generated conformers are above those of MMFF94."""
+        lines = []
+        for part in results.get("ensembles", {}).get("validity", []):
+            mine, theirs = (
+                part["rows"].get(way, {}).get("energy") for way in ("`equivariant`", _FORCE_FIELD)
+            )
+            if mine and theirs and mine["strain"]["mean"] > theirs["strain"]["mean"]:
+                lines.append(
+                    f"On average the conformers hold {mine['strain']['mean']:.1f} kcal/mol of GFN2-xTB strain, "
+                    f"those of MMFF94 {theirs['strain']['mean']:.1f}: a few bonds to hydrogen are too short "
+                    'or too long. Where energies matter, relax them (`polish="xtb"` of the pipeline).'
+                )
+        return lines
+
     def sections(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
-        """Return the section on ensembles: the baselines of the same run, the steps, and drugs."""
+        """Return what was measured on ensembles beside the baselines of the same run, and on validity."""
         measured = results.get("ensembles")
         if not measured:
             return ["## Ensembles\n\nNot measured."]
@@ -77,6 +100,8 @@ class ConformerEnsembles(Dataset):
                 "By the number of evaluations of the network, on the first molecules of the first set:",
                 _rows({"rows": measured["steps"]}),
             ]
+        if measured.get("validity"):
+            parts += ["## Validity", *(_validity(part) for part in measured["validity"])]
         return ["\n\n".join(parts)]
 
 
@@ -99,3 +124,48 @@ def _rows(part: Mapping[str, Any]) -> str:
         ]
         body.append([name, *cells, f"{row['seconds']:.2g}", f"{100 * row['stereo']:.1f}"])
     return table(head, body)
+
+
+def _validity(part: Mapping[str, Any]) -> str:
+    rows = part["rows"]
+    relaxed = any("energy" in row for row in rows.values())
+    text = (
+        f"{part['title']}: {part['molecules']:,} molecules, the first conformers of each. Share that passes "
+        "all checks of [PoseBusters](https://doi.org/10.1039/D3SC04185A) that need nothing but the molecule "
+        "(its configuration `mol`; lengths, angles and clashes are of heavy atoms), and share that passes "
+        "lengths, angles and clashes with hydrogens too"
+    )
+    if relaxed:
+        text += (
+            "; GFN2-xTB energy above the lowest reference conformer, as generated and after at most "
+            f"{STEPS} steps of relaxation (until no force is above {FORCE:g} eV/Å), the strain that this "
+            "takes off, and the RMSD by which it moves the heavy atoms: means, medians in brackets"
+        )
+    head = ["", "conformers", "pass [%]", "hydrogens too [%]"]
+    head += [title for _, title, _ in _ENERGIES] + ["relaxed [%]"] if relaxed else []
+    body = []
+    for name, row in rows.items():
+        cells = [name, f"{row['conformers']:,}"]
+        cells += [f"{100 * row[key]:.1f}" for key in ("passed", "passed_hydrogens")]
+        body.append([*cells, *(_energies(row.get("energy")) if relaxed else [])])
+    return "\n\n".join([f"{text}.", table(head, body), _failures(rows)])
+
+
+def _energies(energy: Mapping[str, Any] | None) -> list[str]:
+    if energy is None:
+        return [MISSING] * (len(_ENERGIES) + 1)
+    cells = [
+        f"{energy[key]['mean']:.{digits}f} ({energy[key]['median']:.{digits}f})"
+        for key, _, digits in _ENERGIES
+    ]
+    return [*cells, f"{100 * energy['converged']:.1f}"]
+
+
+def _failures(rows: Mapping[str, Any]) -> str:
+    """Return a list of what failed, by row, or a sentence if nothing did."""
+    lines = [
+        f"- {name}: " + ", ".join(f"{check} {100 * share:.1f} %" for check, share in failed.items())
+        for name, row in rows.items()
+        if (failed := {check: share for check, share in row["failed"].items() if share})
+    ]
+    return "\n".join(["What fails:\n", *lines]) if lines else "No conformer fails a check."

@@ -21,6 +21,10 @@ ROW = {
     "seconds": 0.0123,
     "stereo": 1.0,
 }
+FIGURE = {"mean": 2.125, "median": 1.0}
+ENERGY = {"conformers": 6, "converged": 0.5} | dict.fromkeys(("strain", "before", "after", "moved"), FIGURE)
+SOUND = {"conformers": 6, "passed": 1.0, "passed_hydrogens": 1.0, "failed": {"bond lengths": 0.0}}
+BROKEN = {**SOUND, "passed": 0.5, "passed_hydrogens": 0.25, "failed": {"bond lengths": 0.5}}
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +81,32 @@ def test_without_ensembles_the_card_says_so(shipped):
     results.pop("ensembles")
     text = render_card(read_config(shipped), results, read_published(PUBLISHED))
     assert "## Ensembles\n\nNot measured." in text
+
+
+def test_validity_stands_after_the_ensembles(shipped):
+    results = json.loads((shipped / "results.json").read_text())
+    assert "## Validity" not in text_of(shipped)
+    results["ensembles"]["validity"] = [
+        {"title": "Tests", "molecules": 3, "rows": {"made": {**SOUND, "energy": ENERGY}, "drawn": BROKEN}},
+        {"title": "Drugs", "molecules": 1, "rows": {"refined": SOUND}},
+    ]
+    text = render_card(read_config(shipped), results, read_published(PUBLISHED))
+    first, second = text.split("## Validity")[1].split("Drugs: 1 molecules")
+    figures = ["2.12 (1.00)", "2.12 (1.00)", "2.12 (1.00)", "2.125 (1.000)", "50.0"]
+    assert row(first, "made") == ["6", "100.0", "100.0", *figures]
+    assert row(first, "drawn") == ["6", "50.0", "25.0", "–", "–", "–", "–", "–"]
+    assert "- drawn: bond lengths 50.0 %" in first
+    assert "GFN2-xTB energy" in first.split("|")[0]
+    assert row(second, "refined") == ["6", "100.0", "100.0"]
+    assert "No conformer fails a check." in second
+
+
+@pytest.mark.parametrize(("theirs", "said"), [(1.0, True), (3.0, False)])
+def test_strain_above_that_of_the_force_field_is_a_limitation(shipped, theirs, said):
+    results = json.loads((shipped / "results.json").read_text())
+    strains = {"`equivariant`": 2.125, "ETKDG + MMFF94": theirs}
+    energies = {way: {**ENERGY, "strain": {"mean": mean, "median": 1.0}} for way, mean in strains.items()}
+    rows = {way: {**SOUND, "energy": energy} for way, energy in energies.items()}
+    results["ensembles"]["validity"] = [{"title": "Tests", "molecules": 3, "rows": rows}]
+    text = render_card(read_config(shipped), results, read_published(PUBLISHED))
+    assert ("2.1 kcal/mol of GFN2-xTB strain" in text.split("## Limitations")[1]) == said

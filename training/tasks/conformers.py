@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,74 +14,19 @@ from equizoo.data.conformer_metrics import best_rmsds, coverage
 from equizoo.data.conformers import ConformerSet
 from equizoo.data.graph_symmetry import graph_symmetries
 from equizoo.data.molecule_graphs import MoleculeGraph
-from equizoo.models.conformer_flow import PRIORS
 from equizoo.models.flow_matching import aligned, centred, conditional_path, follow, harmonic_modes
 from equizoo.models.molecule_batch import Molecule, MoleculeBatch
 from equizoo.symmetry import SO3, Vectors
 from equizoo.symmetry.groups import Group
 from equizoo.symmetry.measure import evaluating
-from equizoo.training.config import ConfigError, from_dict
 from equizoo.training.equivariance import GROUPS
 from equizoo.training.tasks.base import Target, build_network
-from equizoo.training.tasks.synthetic_conformers import synthetic_conformers
+from equizoo.training.tasks.conformer_sets import Pairs, pairs_of, read_options, read_set
 
 if TYPE_CHECKING:
     from equizoo.hub.config import CheckpointConfig
 
-TIMES = ("uniform", "early")
 MEASURED = ("amr_r", "amr_p")
-
-
-@dataclass
-class ConformersOptions:
-    """Options of the task.
-
-    Attributes:
-        name: Name of the prepared sets, see :mod:`equizoo.data.prepare_conformers`.
-        prior: What the flow starts from: ``harmonic``, or the starts of the sets, which are ``etkdg`` or
-            ``mmff`` geometries as the sets were prepared.
-        nearest: Largest deviation of a training pair, over all atoms [Å]; a start that is farther from every
-            reference belongs to a conformer that is not among them.
-        noise: Size of the noise around a path [Å].
-        times: How training times are drawn: ``uniform``, as published, or ``early``, with the density
-            ``2(1 − t)``: late on a short path nothing tells where it began, and a few steps see little of it.
-        steps: Steps of the sampler when conformers are measured.
-        threshold: Largest RMSD of a conformer that counts as found [Å]; published for QM9: 0.5.
-        references: Largest number of reference conformers of a molecule that are measured with.
-        root: Folder of the data; None: ``$EQUIZOO_DATA``.
-        synthetic: Make up so many molecules instead of reading any.
-    """
-
-    name: str = "qm9"
-    prior: str = "etkdg"
-    nearest: float = 0.7
-    noise: float = 0.05
-    times: str = "uniform"
-    steps: int = 10
-    threshold: float = 0.5
-    references: int = 12
-    root: str | None = None
-    synthetic: int = 0
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Starts and the conformers that they are to be carried to.
-
-    Attributes:
-        molecules: The molecules, as models take them.
-        molecule: Molecule of each pair.
-        start: Positions ``(N, 3)`` of each pair to start from; empty with the harmonic prior.
-        end: Positions ``(N, 3)`` of the conformer of each pair.
-    """
-
-    molecules: list[Molecule]
-    molecule: list[int]
-    start: list[np.ndarray]
-    end: list[np.ndarray]
-
-    def __len__(self) -> int:
-        return len(self.molecule)
 
 
 class ConformersTask:
@@ -117,21 +59,7 @@ class ConformersTask:
         Raises:
             ConfigError: Unknown option, or a value that cannot be used.
         """
-        self.options = options = from_dict(data_cfg, ConformersOptions, "data.")
-        if options.times not in TIMES:
-            raise ConfigError(f"data.times is one of {TIMES}, got {options.times!r}")
-        if options.prior not in PRIORS:
-            raise ConfigError(f"data.prior is one of {PRIORS}, got {options.prior!r}")
-        if (
-            min(options.steps, options.references) < 1
-            or options.noise < 0
-            or min(options.threshold, options.nearest) <= 0
-        ):
-            raise ConfigError(
-                "data needs steps >= 1, noise >= 0, threshold > 0, nearest > 0 and references >= 1, got "
-                f"{options.steps}, {options.noise}, {options.threshold}, {options.nearest} and "
-                f"{options.references}"
-            )
+        self.options = read_options(data_cfg)
         self.targets = [
             Target("recall", "Å", "mean over reference conformers of the RMSD of the nearest generated one"),
             Target("precision", "Å", "mean over generated conformers of the RMSD of the nearest reference"),
@@ -152,37 +80,15 @@ class ConformersTask:
     def conformers(self, name: str) -> ConformerSet:
         """Return the molecules of ``train``, ``valid`` or ``test`` with all their conformers."""
         if name not in self._sets:
-            if self.options.synthetic:
-                self._sets[name] = synthetic_conformers(self.options.synthetic, name)
-            else:
-                self._sets[name] = _load(self.options.root, self.options.name, name)
+            self._sets[name] = read_set(self.options, name)
         return self._sets[name]
 
     def split(self, name: str) -> Pairs:
         """Return the starts and ends of ``train``, or one of each molecule of ``valid`` or ``test``."""
         if name not in self._splits:
             limits = (self.options.nearest, None) if name == "train" else (np.inf, 1)
-            self._splits[name] = self._pairs(self.conformers(name), *limits)
+            self._splits[name] = pairs_of(self.conformers(name), self.options, *limits)
         return self._splits[name]
-
-    def _pairs(self, conformers: ConformerSet, nearest: float, most: int | None) -> Pairs:
-        """Return the pairs that are within ``nearest`` [Å], at most ``most`` of each molecule."""
-        harmonic = self.options.prior == "harmonic"
-        pairs = Pairs([Molecule.of(conformers.graph(i)) for i in range(len(conformers))], [], [], [])
-        for i in range(len(conformers)):
-            if harmonic:
-                ends = starts = conformers.conformers(i)
-            else:
-                starts, ends, deviation = conformers.pairs(i)
-                starts, ends = starts[deviation <= nearest], ends[deviation <= nearest]
-            pairs.molecule.extend([i] * len(ends[:most]))
-            pairs.start.extend([] if harmonic else starts[:most])
-            pairs.end.extend(ends[:most])
-        if not len(pairs):
-            raise ConfigError(
-                f"data.name {self.options.name!r} has no pairs for data.prior {self.options.prior!r}"
-            )
-        return pairs
 
     def data_hash(self) -> str:
         """Return the sha256 of the training geometries."""
@@ -376,19 +282,6 @@ class ConformersTask:
 
     def check_publishable(self, name: str) -> None:
         """Accept every model."""
-
-
-def _load(root: str | None, name: str, split: str) -> ConformerSet:
-    folder, file = root or os.environ.get("EQUIZOO_DATA"), f"conformers-{name}-{split}.npz"
-    if folder is None or not (Path(folder) / file).is_file():
-        raise FileNotFoundError(
-            f"no {file} in {folder or 'data.root, which is not given, or $EQUIZOO_DATA, which is not set'}; "
-            "make it with `python -m equizoo.data.prepare_conformers --help`"
-        )
-    try:
-        return ConformerSet.load(Path(folder) / file)
-    except ValueError as error:
-        raise ConfigError(f"data: {error}") from None
 
 
 def _flat(parts: list[np.ndarray]) -> Tensor:
