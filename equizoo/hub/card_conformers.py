@@ -76,14 +76,13 @@ class ConformerEnsembles(Dataset):
         """Say where the energies of generated conformers are above those of MMFF94."""
         lines = []
         for part in results.get("ensembles", {}).get("validity", []):
-            mine, theirs = (
-                part["rows"].get(way, {}).get("energy") for way in ("`equivariant`", _FORCE_FIELD)
-            )
-            if mine and theirs and mine["strain"]["mean"] > theirs["strain"]["mean"]:
+            measured = (part["rows"].get(way, {}).get("energy") for way in ("`equivariant`", _FORCE_FIELD))
+            mine, theirs = (None if energy is None else energy["strain"]["mean"] for energy in measured)
+            if mine and theirs and mine > theirs:
                 lines.append(
-                    f"On average the conformers hold {mine['strain']['mean']:.1f} kcal/mol of GFN2-xTB strain, "
-                    f"those of MMFF94 {theirs['strain']['mean']:.1f}: a few bonds to hydrogen are too short "
-                    'or too long. Where energies matter, relax them (`polish="xtb"` of the pipeline).'
+                    f"On average the conformers hold {mine:.1f} kcal/mol of GFN2-xTB strain, those of MMFF94 "
+                    f"{theirs:.1f}: a few bonds to hydrogen are too short or too long. Where energies "
+                    'matter, relax them (`polish="xtb"` of the pipeline).'
                 )
         return lines
 
