@@ -60,7 +60,7 @@ def _rows(report: Mapping[str, Any], published: Published) -> list[list[str]]:
             facts.unit(report["units"][name]),
             method,
             str(report["seed"]),
-            str(report["epochs"]),
+            f"{report['epochs']:,}",
             shown(value, facts),
             shown(partial[name], facts) if name in partial else MISSING,
             f"{published_figure(published, column, name, facts)} ({published.epochs:,} epochs)"
