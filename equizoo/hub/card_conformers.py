@@ -64,10 +64,16 @@ class ConformerEnsembles(Dataset):
     def notes(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
         """Say what a flow starts from, and what is done to training samples."""
         domain, data = config.domain, results["data"]
+        farthest = data.get("farthest")
+        near = (
+            ""
+            if farthest is None
+            else f"; pairs in which an atom goes farther than {farthest:g} Å are left out"
+        )
         return [
             f"What is counted in training are {domain.pairs:,} pairs of a start and a conformer, of "
             f"{domain.molecules:,} molecules; a flow starts from "
-            f"{_STARTS[domain.prior]}",
+            f"{_STARTS[domain.prior]}{near}",
             f"Training samples are turned at random, with noise of {data.get('noise', 0.05):g} Å around the "
             "path",
         ]

@@ -126,6 +126,18 @@ def test_targets_of_methods_are_vectors_of_atoms() -> None:
     assert made.method_targets(batch).shape == (len(batch["batch"]), 3)
 
 
+def test_training_pairs_in_which_an_atom_goes_far_are_left_out() -> None:
+    def ways(name: str, **options: float) -> np.ndarray:
+        pairs = task(**options).split(name)
+        both = zip(pairs.start, pairs.end, strict=True)
+        return np.array([np.linalg.norm(start - end, axis=-1).max() for start, end in both])
+
+    every = ways("train")
+    limit = float(np.median(every))
+    assert sorted(ways("train", farthest=limit)) == sorted(every[every <= limit])
+    assert np.array_equal(ways("valid", farthest=limit), ways("valid"))
+
+
 def test_the_domain_names_elements_and_sizes() -> None:
     from equizoo.hub.domain import parse_domain
 
@@ -136,7 +148,15 @@ def test_the_domain_names_elements_and_sizes() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"prior": "gauss"}, {"times": "late"}, {"steps": 0}, {"noise": -1.0}, {"threshold": 0.0}]
+    "options",
+    [
+        {"prior": "gauss"},
+        {"times": "late"},
+        {"steps": 0},
+        {"noise": -1.0},
+        {"threshold": 0.0},
+        {"farthest": 0.0},
+    ],
 )
 def test_bad_options_are_refused(options: dict) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):

@@ -28,6 +28,8 @@ class ConformersOptions:
             ``mmff`` geometries as the sets were prepared.
         nearest: Largest deviation of a training pair, over all atoms [Å]; a start that is farther from every
             reference belongs to a conformer that is not among them.
+        farthest: Largest way of an atom in a training pair [Å]; None: any. Where a start has several ends,
+            such as rotamers of a hydroxyl group, the flow learns their mean, which is none of them.
         noise: Size of the noise around a path [Å].
         times: How training times are drawn: ``uniform``, as published, or ``early``, with the density
             ``2(1 − t)``: late on a short path nothing tells where it began, and a few steps see little of it.
@@ -41,6 +43,7 @@ class ConformersOptions:
     name: str = "qm9"
     prior: str = "etkdg"
     nearest: float = 0.7
+    farthest: float | None = None
     noise: float = 0.05
     times: str = "uniform"
     steps: int = 10
@@ -89,11 +92,12 @@ def read_options(data_cfg: dict[str, Any]) -> ConformersOptions:
         min(options.steps, options.references) < 1
         or options.noise < 0
         or min(options.threshold, options.nearest) <= 0
+        or (options.farthest is not None and options.farthest <= 0)
     ):
         raise ConfigError(
-            "data needs steps >= 1, noise >= 0, threshold > 0, nearest > 0 and references >= 1, got "
-            f"{options.steps}, {options.noise}, {options.threshold}, {options.nearest} and "
-            f"{options.references}"
+            "data needs steps >= 1, noise >= 0, threshold > 0, nearest > 0, farthest > 0 or none, and "
+            f"references >= 1, got {options.steps}, {options.noise}, {options.threshold}, {options.nearest}, "
+            f"{options.farthest} and {options.references}"
         )
     return options
 
@@ -119,26 +123,30 @@ def read_set(options: ConformersOptions, split: str) -> ConformerSet:
         raise ConfigError(f"data: {error}") from None
 
 
-def pairs_of(conformers: ConformerSet, options: ConformersOptions, nearest: float, most: int | None) -> Pairs:
+def pairs_of(conformers: ConformerSet, options: ConformersOptions, split: str) -> Pairs:
     """Return starts of molecules with the conformers that they are to be carried to.
 
     Args:
         conformers: The molecules.
         options: With the harmonic prior every conformer is an end, and starts are left to it.
-        nearest: Largest deviation of a pair, over all atoms [Å].
-        most: Largest number of pairs of a molecule; None: all.
+        split: ``train``: all pairs that are near enough; otherwise the first pair of each molecule.
 
     Raises:
         ConfigError: No pair is left.
     """
-    harmonic = options.prior == "harmonic"
+    harmonic, most = options.prior == "harmonic", None if split == "train" else 1
     pairs = Pairs([Molecule.of(conformers.graph(i)) for i in range(len(conformers))], [], [], [])
     for i in range(len(conformers)):
         if harmonic:
             ends = starts = conformers.conformers(i)
         else:
             starts, ends, deviation = conformers.pairs(i)
-            starts, ends = starts[deviation <= nearest], ends[deviation <= nearest]
+            if split == "train":
+                way = np.linalg.norm(starts - ends, axis=-1).max(-1, initial=0.0)
+                near = deviation <= options.nearest
+                if options.farthest is not None:
+                    near &= way <= options.farthest
+                starts, ends = starts[near], ends[near]
         pairs.molecule.extend([i] * len(ends[:most]))
         pairs.start.extend([] if harmonic else starts[:most])
         pairs.end.extend(ends[:most])

@@ -86,8 +86,7 @@ class ConformersTask:
     def split(self, name: str) -> Pairs:
         """Return the starts and ends of ``train``, or one of each molecule of ``valid`` or ``test``."""
         if name not in self._splits:
-            limits = (self.options.nearest, None) if name == "train" else (np.inf, 1)
-            self._splits[name] = pairs_of(self.conformers(name), self.options, *limits)
+            self._splits[name] = pairs_of(self.conformers(name), self.options, name)
         return self._splits[name]
 
     def data_hash(self) -> str:
