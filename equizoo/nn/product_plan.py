@@ -36,6 +36,8 @@ class ProductPlan:
         mixed, outs: Slots of what is multiplied late, and of the output blocks to which it goes.
         mixed_dim, dim: Number of values of a row of them and of the output.
         scalars: Slot of the first output block.
+        spare: Number of values of a row of the largest block that is multiplied early.
+        places: Where the output blocks lie before and after they are made features.
         tables: Blocks, outs, and terms, as :mod:`equizoo.nn._product_kernels` takes them.
         order: Permutation of the flat weights that packs the matrices one after the other.
         inverse: The inverse permutation.
