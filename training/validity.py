@@ -14,7 +14,7 @@ same ways. What is measured is added to ``ensembles.json``::
 that fails a check. A check that PoseBusters cannot make of a molecule is neither passed nor failed.
 
 ``before`` is the GFN2-xTB energy of a conformer above the lowest reference conformer [kcal/mol], ``after``
-the same at the end of a short relaxation (:data:`equizoo.data.conformer_validity.STEPS`), ``strain`` the
+the same at the end of a short relaxation (:data:`equizoo.data.tight_binding.SHORT_STEPS`), ``strain`` the
 difference, ``moved`` the RMSD of heavy atoms over it [Å], and ``converged`` the share that it brings to a
 minimum. Conformers that GFN2-xTB has no solution for are not counted in ``conformers`` of ``energy``.
 
@@ -35,12 +35,8 @@ from typing import Any
 import numpy as np
 
 from equizoo.data.conformer_metrics import best_rmsds, summary
-from equizoo.data.conformer_validity import (
-    HYDROGENS,
-    posebusters_checks,
-    short_relaxation,
-    tight_binding_energies,
-)
+from equizoo.data.conformer_validity import HYDROGENS, posebusters_checks
+from equizoo.data.tight_binding import SHORT_FORCE, SHORT_STEPS, relax_tight_binding, tight_binding_energies
 from equizoo.hub.errors import EquizooError
 from equizoo.training.ensembles import FILE, Known, Subject, drug_like, of_set, subjects, ways
 from equizoo.training.runfolder import write_json
@@ -95,7 +91,7 @@ def energies(
         graph = subject.ensemble.graph
         same = np.arange(len(graph.heavy))[None]
         for one in pos:
-            done = short_relaxation(graph.z, one)
+            done = relax_tight_binding(graph.z, one, SHORT_FORCE, SHORT_STEPS)
             if done is None:
                 log.warning("%s: GFN2-xTB has no solution; left out", subject.ensemble.smiles)
                 continue

@@ -19,7 +19,7 @@ from equizoo.data.embeddings import embed_many, relax_mmff
 from equizoo.data.geometry_graphs import same_bonds
 from equizoo.data.graph_symmetry import graph_symmetries
 from equizoo.data.molecule_graphs import MoleculeGraph, has_stereo_to_choose, molecule_graph, stereo_kept
-from equizoo.data.units import EV_TO_KCAL_PER_MOL
+from equizoo.data.tight_binding import relax_tight_binding
 
 LEVELS = ("mmff", "xtb")
 _XTB_STEPS = 500
@@ -105,10 +105,10 @@ def make_ensemble(smiles: str, settings: EnsembleSettings = STANDARD) -> Ensembl
     window = settings.mmff_window if settings.level == "xtb" else settings.window
     pos, energy = _distinct(graph, symmetries, *_sound(graph, pos, energy), window, settings)
     if settings.level == "xtb":
-        relaxed = [relax_tight_binding(graph.z, one, settings.force) for one in pos[: settings.most]]
-        done = [pair for pair in relaxed if pair is not None]
-        pos = np.array([pair[0] for pair in done]).reshape(-1, len(graph), 3)
-        energy = np.array([pair[1] for pair in done])
+        ends = [relax_tight_binding(graph.z, one, settings.force, _XTB_STEPS) for one in pos[: settings.most]]
+        done = [end for end in ends if end is not None and end.converged]
+        pos = np.array([end.pos for end in done]).reshape(-1, len(graph), 3)
+        energy = np.array([end.after for end in done])
         pos, energy = _distinct(graph, symmetries, *_sound(graph, pos, energy), settings.window, settings)
     if not len(pos):
         raise NoEnsemble("no conformer kept its bonds and its stereochemistry when it was relaxed")
@@ -156,32 +156,3 @@ def _distinct(
         if not same[i, kept].any():
             kept.append(i)
     return pos[kept], energy[kept]
-
-
-def relax_tight_binding(z: np.ndarray, pos: np.ndarray, force: float) -> tuple[np.ndarray, float] | None:
-    """Relax a neutral closed-shell molecule with GFN2-xTB.
-
-    Args:
-        z: (N,) atomic numbers.
-        pos: (N, 3) positions [Å].
-        force: Largest force at the end [eV/Å].
-
-    Returns:
-        (N, 3) positions [Å] and the energy [kcal/mol]; None where it does not converge.
-
-    Raises:
-        ImportError: tblite or ASE is not installed.
-    """
-    try:
-        from ase import Atoms
-        from ase.optimize import LBFGS
-        from tblite.ase import TBLite
-    except ImportError as error:
-        raise ImportError("GFN2-xTB needs tblite and ase: pip install 'equizoo[conformers]'") from error
-    atoms = Atoms(numbers=z, positions=pos, calculator=TBLite(method="GFN2-xTB", verbosity=0))
-    try:
-        if not LBFGS(atoms, logfile=None).run(fmax=force, steps=_XTB_STEPS):
-            return None
-        return atoms.get_positions(), float(atoms.get_potential_energy()) * EV_TO_KCAL_PER_MOL
-    except (RuntimeError, ValueError):
-        return None

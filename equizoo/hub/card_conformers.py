@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from equizoo.data.conformer_validity import FORCE, STEPS
+from equizoo.data.tight_binding import SHORT_FORCE, SHORT_STEPS
 from equizoo.hub.card_facts import Dataset
 from equizoo.hub.card_tables import MISSING, table
 from equizoo.hub.config import CheckpointConfig
@@ -143,8 +143,8 @@ def _validity(part: Mapping[str, Any]) -> str:
     if relaxed:
         text += (
             "; GFN2-xTB energy above the lowest reference conformer, as generated and after at most "
-            f"{STEPS} steps of relaxation (until no force is above {FORCE:g} eV/Å), the strain that this "
-            "takes off, and the RMSD by which it moves the heavy atoms: means, medians in brackets"
+            f"{SHORT_STEPS} steps of relaxation (until no force is above {SHORT_FORCE:g} eV/Å), the strain "
+            "that this takes off, and the RMSD by which it moves the heavy atoms: means, medians in brackets"
         )
     head = ["", "conformers", "pass [%]", "hydrogens too [%]"]
     head += [title for _, title, _ in _ENERGIES] + ["relaxed [%]"] if relaxed else []

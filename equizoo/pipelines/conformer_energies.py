@@ -15,7 +15,6 @@ from equizoo.data.embeddings import with_positions
 from equizoo.pipelines.geometry import Refused, relax_xtb
 
 POLISHES = ("mmff", "xtb")
-EV = 23.060548  # [kcal/mol]
 _RANK_STEPS, _POLISH_STEPS = 30, 2000
 
 
@@ -95,9 +94,6 @@ def polish_xtb(mol: Any, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         (K, N, 3) relaxed positions [Å] and (K,) energies [kcal/mol]; NaN where it did not converge, or a bond
         formed or broke.
     """
-    from ase import Atoms
-    from tblite.ase import TBLite
-
     z = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
     relaxed, energies = np.full(positions.shape, np.nan), np.full(len(positions), np.nan)
     for k, start in enumerate(positions):
@@ -105,6 +101,5 @@ def polish_xtb(mol: Any, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]
             end = relax_xtb(z, start)
         except Refused:
             continue
-        atoms = Atoms(numbers=z, positions=end, calculator=TBLite(method="GFN2-xTB", verbosity=0))
-        relaxed[k], energies[k] = end, EV * atoms.get_potential_energy()
+        relaxed[k], energies[k] = end.pos, end.after
     return relaxed, energies

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from equizoo.data.tight_binding import Relaxed, relax_tight_binding
+
 #: Two atoms nearer than this [Å] are one atom given twice.
 COINCIDENT = 0.3
 #: Atoms are bonded below this multiple of the sum of their covalent radii.
@@ -67,7 +69,7 @@ def embed(mol: Any, seed: int) -> np.ndarray:
     raise Refused("no 3-D geometry: the MMFF94 minimisation did not converge")
 
 
-def relax_xtb(z: np.ndarray, pos: np.ndarray) -> np.ndarray:
+def relax_xtb(z: np.ndarray, pos: np.ndarray) -> Relaxed:
     """Relax a neutral closed-shell molecule with GFN2-xTB.
 
     Args:
@@ -75,26 +77,19 @@ def relax_xtb(z: np.ndarray, pos: np.ndarray) -> np.ndarray:
         pos: (n, 3) positions [Å].
 
     Returns:
-        (n, 3) float64 positions [Å], with every force below 0.01 eV/Å.
+        Energies and positions, with every force below 0.01 eV/Å.
 
     Raises:
         Refused: It did not converge, or a bond formed or broke on the way.
     """
-    from ase import Atoms
-    from ase.optimize import BFGS
-    from tblite.ase import TBLite
-
-    atoms = Atoms(numbers=z, positions=pos, calculator=TBLite(method="GFN2-xTB", verbosity=0))
-    try:
-        converged = BFGS(atoms, logfile=None).run(fmax=_XTB_FORCE, steps=_XTB_STEPS)
-    except Exception as error:  # tblite and ASE raise many types; any of them means no geometry
-        raise Refused(f"no 3-D geometry: GFN2-xTB failed ({str(error).splitlines()[0]})") from error
-    if not converged:
+    end = relax_tight_binding(z, pos, _XTB_FORCE, _XTB_STEPS)
+    if end is None:
+        raise Refused("no 3-D geometry: GFN2-xTB found no solution")
+    if not end.converged:
         raise Refused("no 3-D geometry: the GFN2-xTB relaxation did not converge")
-    relaxed = atoms.get_positions()
-    if not np.array_equal(relative_distances(z, pos) < BONDED, relative_distances(z, relaxed) < BONDED):
+    if not np.array_equal(relative_distances(z, pos) < BONDED, relative_distances(z, end.pos) < BONDED):
         raise Refused("no 3-D geometry: GFN2-xTB formed or broke a bond, so it is another molecule")
-    return relaxed
+    return end
 
 
 def relative_distances(z: np.ndarray, pos: np.ndarray) -> np.ndarray:

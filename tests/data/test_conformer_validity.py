@@ -1,4 +1,4 @@
-"""PoseBusters on geometries that are sound, broken, or overlap; and what a short relaxation does."""
+"""PoseBusters on geometries that are sound, broken, or overlap."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ pytest.importorskip("rdkit")
 from rdkit.Chem import rdMolTransforms
 
 from equizoo.data import conformer_validity
-from equizoo.data.conformer_validity import (
-    HYDROGENS,
-    posebusters_checks,
-    short_relaxation,
-    tight_binding_energies,
-)
+from equizoo.data.conformer_validity import HYDROGENS, posebusters_checks
 from equizoo.data.embeddings import relax_mmff
 from tests.data.conformer_samples import embedded
 
@@ -88,27 +83,3 @@ def test_without_posebusters_the_error_says_what_to_install(monkeypatch):
     mol, pos = embedded("CO", 1)
     with pytest.raises(ImportError, match=r"pip install 'equizoo\[validity\]'"):
         posebusters_checks(mol, pos)
-
-
-class TestTightBinding:
-    @pytest.fixture(autouse=True)
-    def installed(self):
-        pytest.importorskip("tblite")
-
-    def test_relaxation_takes_energy_away_and_ends_in_a_minimum(self):
-        mol, (pos,) = embedded("CCO", 1)
-        z = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
-        done = short_relaxation(z, pos)
-        assert 1 < done.before - done.after < 50
-        assert tight_binding_energies(z, np.stack([pos, done.pos])) == pytest.approx(
-            [done.before, done.after]
-        )
-        assert done.converged
-        again = short_relaxation(z, done.pos)
-        assert again.before == pytest.approx(again.after)
-        assert not short_relaxation(z, pos, steps=1).converged
-
-    def test_atoms_in_one_place_have_no_solution(self):
-        z, pos = np.array([6, 8]), np.zeros((2, 3))
-        assert short_relaxation(z, pos) is None
-        assert np.isnan(tight_binding_energies(z, pos[None])).all()

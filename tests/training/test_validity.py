@@ -11,7 +11,8 @@ import pytest
 pytest.importorskip("rdkit")
 pytest.importorskip("posebusters")
 pytest.importorskip("tblite")
-from equizoo.data.conformer_validity import HYDROGENS, tight_binding_energies
+from equizoo.data.conformer_validity import HYDROGENS
+from equizoo.data.tight_binding import tight_binding_energies
 from equizoo.training import validity as measuring
 from equizoo.training.config import ConfigError
 from equizoo.training.ensembles import FILE, Subject, force_field, subjects

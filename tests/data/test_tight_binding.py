@@ -1,0 +1,30 @@
+"""What a relaxation with GFN2-xTB does, and where there is no solution."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rdkit")
+pytest.importorskip("tblite")
+
+from equizoo.data.tight_binding import relax_tight_binding, tight_binding_energies
+from tests.data.conformer_samples import embedded
+
+
+def test_relaxation_takes_energy_away_and_ends_in_a_minimum():
+    mol, (pos,) = embedded("CCO", 1)
+    z = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
+    done = relax_tight_binding(z, pos, 0.05, steps=50)
+    assert 1 < done.before - done.after < 50
+    assert tight_binding_energies(z, np.stack([pos, done.pos])) == pytest.approx([done.before, done.after])
+    assert done.converged
+    again = relax_tight_binding(z, done.pos, 0.05, steps=50)
+    assert again.before == pytest.approx(again.after)
+    assert not relax_tight_binding(z, pos, 0.05, steps=1).converged
+
+
+def test_atoms_in_one_place_have_no_solution():
+    z, pos = np.array([6, 8]), np.zeros((2, 3))
+    assert relax_tight_binding(z, pos, 0.05, steps=50) is None
+    assert np.isnan(tight_binding_energies(z, pos[None])).all()
