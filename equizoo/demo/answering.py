@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import html
 import logging
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -77,6 +78,25 @@ def whole_number(value: Any, low: int, high: int, name: str) -> int:
     if not low <= number <= high:
         raise Declined(f"{name} must be from {low} to {high}, got {number}")
     return number
+
+
+def number(value: Any, low: float, high: float, name: str) -> float:
+    """Return a number within limits.
+
+    Raises:
+        Declined: It is none, or outside.
+
+    Example:
+        >>> number("0.5", 0, 1, "the share")
+        0.5
+    """
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        found = math.nan
+    if not low <= found <= high:
+        raise Declined(f"{name} must be from {low:g} to {high:g}")
+    return found
 
 
 def upload(path: str | Path, suffixes: tuple[str, ...], limit: int) -> Path:

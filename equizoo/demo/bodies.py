@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from equizoo.demo import limits, models
-from equizoo.demo.answering import Declined, upload, whole_number
+from equizoo.demo.answering import Declined, number, upload, whole_number
 from equizoo.demo.charts import lines, scientific, table
 from equizoo.demo.gait import GAITS, figure
 from equizoo.demo.viewer import balls, rounded
@@ -65,12 +65,7 @@ def forecast(
         return pipe.forecast(pos, start=first, steps=length, name=Path(file).name)
     if gait not in GAITS:
         raise Declined(f"choose one of {', '.join(GAITS)}, or upload a recording")
-    try:
-        part = float(phase)
-    except (TypeError, ValueError):
-        part = np.nan
-    if not 0 <= part <= 1:
-        raise Declined("the part of the stride must be from 0 to 1")
+    part = number(phase, 0, 1, "the part of the stride")
     frames = figure(gait, length * pipe.domain["horizon"] + 2, part)
     return pipe.forecast(frames, start=0, steps=length, name=f"made-up {gait}")
 

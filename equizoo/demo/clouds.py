@@ -10,7 +10,7 @@ import numpy as np
 
 from equizoo.data.point_files import read_points
 from equizoo.demo import limits, models
-from equizoo.demo.answering import Declined, upload, whole_number
+from equizoo.demo.answering import Declined, number, upload, whole_number
 from equizoo.demo.charts import bars
 from equizoo.demo.shapes import SHAPES, shape
 from equizoo.demo.viewer import balls
@@ -63,12 +63,7 @@ def dropped(points: np.ndarray, drop: Any, seed: int) -> np.ndarray:
     """
     if len(points) > limits.CLOUD_POINTS:
         raise Declined(f"{len(points):,} points are more than the limit of {limits.CLOUD_POINTS:,} here")
-    try:
-        share = float(drop)
-    except (TypeError, ValueError):
-        share = np.nan
-    if not 0 <= share <= 0.95:
-        raise Declined("the share of dropped points must be from 0 to 0.95")
+    share = number(drop, 0, 0.95, "the share of dropped points")
     kept = round(len(points) * (1 - share))
     chosen = np.random.default_rng(seed).permutation(len(points))[:kept]
     return points[np.sort(chosen)]

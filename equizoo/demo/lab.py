@@ -12,7 +12,7 @@ from torch import Tensor
 
 from equizoo.data.mocap import SKELETON
 from equizoo.demo import bodies, clouds, models, molecules, particles, symmetry
-from equizoo.demo.answering import Declined
+from equizoo.demo.answering import Declined, number
 from equizoo.demo.gait import figure
 from equizoo.symmetry.element import Element
 
@@ -91,12 +91,7 @@ def _start(model: str, choice: str) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         Declined: The choice is no part of a stride.
     """
-    try:
-        phase = float(choice)
-    except ValueError:
-        phase = np.nan
-    if not 0 <= phase <= 1:
-        raise Declined("the part of the stride must be from 0 to 1")
+    phase = number(choice, 0, 1, "the part of the stride")
     here, then = figure(models.info(model).config.domain["motion"], 2, phase)
     return here, then - here
 

@@ -11,6 +11,7 @@ import numpy as np
 from equizoo.demo import clouds, limits, models, snippets
 from equizoo.demo.answering import answered, timed
 from equizoo.demo.look import status
+from equizoo.demo.parts import QUIET, answer_to_choices, code_box
 from equizoo.demo.shapes import SHAPES
 from equizoo.demo.viewer import packed, viewer
 
@@ -60,21 +61,13 @@ def clouds_tab() -> CloudTab:
             figures = gr.HTML(models.key_figures(offered[0]))
             bars = gr.HTML('<p class="ez-empty">Classes appear here.</p>')
             line = gr.HTML()
-            with gr.Accordion("Copy Python", open=False):
-                code = gr.Code(language="python", interactive=False, show_label=False, lines=4)
+            code = code_box()
     inputs, outputs = [shape, file, drop, model, variant, seed], [picture, bars, line, code]
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
-    shape.input(lambda: None, None, file, **quiet | {"queue": False}).then(show, inputs, outputs, **quiet)
-    drop.change(show, inputs, outputs, **quiet | {"show_progress": "hidden"}, trigger_mode="always_last")
+    shape.input(lambda: None, None, file, **QUIET | {"queue": False}).then(show, inputs, outputs, **QUIET)
+    drop.change(show, inputs, outputs, **QUIET | {"show_progress": "hidden"}, trigger_mode="always_last")
     file.upload(
         show, inputs, outputs, api_name="cloud", api_visibility="undocumented", show_progress="minimal"
     )
-    model.input(
-        lambda name: (gr.Radio(models.variants(name), value="equivariant"), models.key_figures(name)),
-        model,
-        [variant, figures],
-        **quiet,
-    ).then(show, inputs, outputs, **quiet)
-    variant.input(models.key_figures, [model, variant], figures, **quiet).then(show, inputs, outputs, **quiet)
-    seed.submit(show, inputs, outputs, **quiet)
+    answer_to_choices(model, variant, figures, show, inputs, outputs)
+    seed.submit(show, inputs, outputs, **QUIET)
     return CloudTab(shape, inputs, outputs)

@@ -10,6 +10,7 @@ import gradio as gr
 from equizoo.demo import limits, models, molecules, snippets
 from equizoo.demo.answering import answered, timed
 from equizoo.demo.look import status
+from equizoo.demo.parts import QUIET, code_box
 from equizoo.demo.sketcher import sketcher
 from equizoo.demo.tab_conformers import conformers_part
 from equizoo.demo.viewer import packed, viewer
@@ -72,23 +73,21 @@ def molecules_tab() -> MoleculeTab:
             figures = gr.HTML(models.key_figures(offered[0]))
             table = gr.HTML('<p class="ez-empty">Properties appear here.</p>')
             line = gr.HTML()
-            with gr.Accordion("Copy Python", open=False):
-                code = gr.Code(language="python", interactive=False, show_label=False, lines=4)
+            code = code_box()
     conformers_part(smiles, file)
     inputs, outputs = [smiles, file, model, seed], [picture, table, line, code]
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
-    smiles.submit(lambda: None, None, file, **quiet | {"queue": False}).then(show, inputs, outputs, **quiet)
-    smiles.change(None, smiles, sketch, js="(smiles) => smiles", **quiet)
+    smiles.submit(lambda: None, None, file, **QUIET | {"queue": False}).then(show, inputs, outputs, **QUIET)
+    smiles.change(None, smiles, sketch, js="(smiles) => smiles", **QUIET)
     sketch.input(
         None,
         sketch,
         [smiles, file, examples],
         js="(smiles) => [smiles, null, null]",
-        **quiet | {"queue": False},
-    ).then(show, inputs, outputs, **quiet | {"trigger_mode": "always_last"})
+        **QUIET | {"queue": False},
+    ).then(show, inputs, outputs, **QUIET | {"trigger_mode": "always_last"})
     examples.input(
-        lambda name: (molecules.EXAMPLES.get(name, ""), None), examples, [smiles, file], **quiet
-    ).then(show, inputs, outputs, **quiet)
+        lambda name: (molecules.EXAMPLES.get(name, ""), None), examples, [smiles, file], **QUIET
+    ).then(show, inputs, outputs, **QUIET)
     file.upload(
         show,
         inputs,
@@ -97,8 +96,8 @@ def molecules_tab() -> MoleculeTab:
         api_visibility="undocumented",
         show_progress="minimal",
     )
-    model.input(lambda name: models.key_figures(name), model, figures, **quiet).then(
-        show, inputs, outputs, **quiet
+    model.input(lambda name: models.key_figures(name), model, figures, **QUIET).then(
+        show, inputs, outputs, **QUIET
     )
-    seed.submit(show, inputs, outputs, **quiet)
+    seed.submit(show, inputs, outputs, **QUIET)
     return MoleculeTab(smiles, model, inputs, outputs)

@@ -11,6 +11,7 @@ from equizoo.demo import bodies, limits, models, snippets
 from equizoo.demo.answering import answered, timed
 from equizoo.demo.gait import GAITS
 from equizoo.demo.look import status
+from equizoo.demo.parts import QUIET, code_box
 from equizoo.demo.viewer import packed, viewer
 
 _INTRO = (
@@ -75,18 +76,16 @@ def motion_tab() -> MotionTab:
             figures = gr.HTML(models.key_figures(offered[0], best))
             chart = gr.HTML('<p class="ez-empty">The error appears here.</p>')
             table, line = gr.HTML(), gr.HTML()
-            with gr.Accordion("Copy Python", open=False):
-                code = gr.Code(language="python", interactive=False, show_label=False, lines=4)
+            code = code_box()
     inputs, outputs = [gait, phase, file, start, steps, model, variant], [picture, chart, table, line, code]
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
-    gait.input(lambda: None, None, file, **quiet | {"queue": False}).then(show, inputs, outputs, **quiet)
-    gr.on([phase.change, steps.change], show, inputs, outputs, trigger_mode="always_last", **quiet)
+    gait.input(lambda: None, None, file, **QUIET | {"queue": False}).then(show, inputs, outputs, **QUIET)
+    gr.on([phase.change, steps.change], show, inputs, outputs, trigger_mode="always_last", **QUIET)
     file.upload(
         show, inputs, outputs, api_name="recording", api_visibility="undocumented", show_progress="minimal"
     )
-    model.input(_chosen, model, [gait, variant, figures], **quiet).then(show, inputs, outputs, **quiet)
-    variant.input(models.key_figures, [model, variant], figures, **quiet).then(show, inputs, outputs, **quiet)
-    start.submit(show, inputs, outputs, **quiet)
+    model.input(_chosen, model, [gait, variant, figures], **QUIET).then(show, inputs, outputs, **QUIET)
+    variant.input(models.key_figures, [model, variant], figures, **QUIET).then(show, inputs, outputs, **QUIET)
+    start.submit(show, inputs, outputs, **QUIET)
     return MotionTab(inputs, outputs)
 
 

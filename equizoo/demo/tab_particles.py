@@ -10,6 +10,7 @@ import gradio as gr
 from equizoo.demo import limits, models, particles, snippets
 from equizoo.demo.answering import answered, timed, whole_number
 from equizoo.demo.look import status
+from equizoo.demo.parts import QUIET, answer_to_choices, code_box
 from equizoo.demo.viewer import packed, viewer
 
 
@@ -70,20 +71,12 @@ def particles_tab() -> ParticleTab:
             chart = gr.HTML('<p class="ez-empty">The error appears here.</p>')
             table = gr.HTML()
             line = gr.HTML()
-            with gr.Accordion("Copy Python", open=False):
-                code = gr.Code(language="python", interactive=False, show_label=False, lines=4)
+            code = code_box()
     inputs, outputs = [seed, steps, count, model, variant], [picture, chart, table, line, code]
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
-    another.click(lambda: random.randrange(10_000), None, seed, **quiet).then(  # noqa: S311
-        show, inputs, outputs, **quiet
+    another.click(lambda: random.randrange(10_000), None, seed, **QUIET).then(  # noqa: S311
+        show, inputs, outputs, **QUIET
     )
-    gr.on([steps.change, count.change], show, inputs, outputs, trigger_mode="always_last", **quiet)
-    model.input(
-        lambda name: (gr.Radio(models.variants(name), value="equivariant"), models.key_figures(name)),
-        model,
-        [variant, figures],
-        **quiet,
-    ).then(show, inputs, outputs, **quiet)
-    variant.input(models.key_figures, [model, variant], figures, **quiet).then(show, inputs, outputs, **quiet)
-    seed.submit(show, inputs, outputs, **quiet)
+    gr.on([steps.change, count.change], show, inputs, outputs, trigger_mode="always_last", **QUIET)
+    answer_to_choices(model, variant, figures, show, inputs, outputs)
+    seed.submit(show, inputs, outputs, **QUIET)
     return ParticleTab(seed, model, inputs, outputs)

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from equizoo.demo import lab, lab_charts, lab_results, lab_scene, models, molecules, snippets, symmetry
-from equizoo.demo.answering import Declined, answered, timed
+from equizoo.demo.answering import Declined, answered, number, timed
 from equizoo.demo.look import status
+from equizoo.demo.parts import QUIET, code_box
 from equizoo.demo.shapes import SHAPES
 from equizoo.demo.viewer import packed, viewer
 
@@ -66,8 +67,9 @@ def show(
     dtype: str,
 ) -> tuple[str, str, str, str, str, str, str]:
     """Return the scene, errors, chart, answers, γ, status line and code for a moved input."""
-    turn = [_within(v, _LARGEST_TURN, "an angle") for v in (x, y, z)]
-    shift, gamma = _within(shift, _LARGEST_SHIFT, "the shift"), _within(gamma, _LARGEST_GAMMA, "γ")
+    turn = [number(v, -_LARGEST_TURN, _LARGEST_TURN, "an angle") for v in (x, y, z)]
+    shift = number(shift, -_LARGEST_SHIFT, _LARGEST_SHIFT, "the shift")
+    gamma = number(gamma, -_LARGEST_GAMMA, _LARGEST_GAMMA, "γ")
     if dtype not in ("float32", "float64"):
         raise Declined("choose float32 or float64")
     picked = chosen(kind, str(choice))
@@ -94,13 +96,6 @@ def show(
         status("cpu", seconds, model, dtype),
         snippets.symmetry(kind, picked, model, last, dtype, turn, shift, mirror, gamma),
     )
-
-
-def _within(value: Any, largest: float, name: str) -> float:
-    number = float(value)
-    if not abs(number) <= largest:
-        raise Declined(f"{name} must be from {-largest:g} to {largest:g}")
-    return number
 
 
 def symmetry_tab() -> LabTab:
@@ -142,19 +137,17 @@ def symmetry_tab() -> LabTab:
                 figures = gr.HTML(models.key_figures(offered[0]))
             cards = gr.HTML('<p class="ez-empty">Errors appear here.</p>')
             chart, answers, bars, line = gr.HTML(), gr.HTML(), gr.HTML(), gr.HTML()
-            with gr.Accordion("Copy Python", open=False):
-                code = gr.Code(language="python", interactive=False, show_label=False, lines=4)
+            code = code_box()
     inputs = [kind, choice, model, x, y, z, shift, mirror, gamma, dtype]
     outputs = [picture, cards, chart, answers, bars, line, code]
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
-    live = quiet | {"show_progress": "hidden"}
+    live = QUIET | {"show_progress": "hidden"}
     moved = [x.change, y.change, z.change, shift.change, gamma.change, mirror.change, dtype.change]
     gr.on(moved, show, inputs, outputs, trigger_mode="always_last", **live)
-    kind.input(_choices, kind, [choice, model, figures, x, y, z], **quiet).then(
-        show, inputs, outputs, **quiet
+    kind.input(_choices, kind, [choice, model, figures, x, y, z], **QUIET).then(
+        show, inputs, outputs, **QUIET
     )
-    choice.input(show, inputs, outputs, **quiet)
-    model.input(models.key_figures, model, figures, **quiet).then(show, inputs, outputs, **quiet)
+    choice.input(show, inputs, outputs, **QUIET)
+    model.input(models.key_figures, model, figures, **QUIET).then(show, inputs, outputs, **QUIET)
     at_random.click(_random_turn, kind, [x, y, z], **live)
     back.click(lambda: (0, 0, 0, 0, "no", 1), None, [x, y, z, shift, mirror, gamma], **live)
     return LabTab(kind, choice, model, inputs, outputs)

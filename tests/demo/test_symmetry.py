@@ -15,7 +15,6 @@ CASES = [
     ("particles", "segnn-nbody-cr", "3"),
 ]
 BODY = (lab.BODY, "egno-mocap-run-recm", "0.35")
-bundled = pytest.mark.skipif(lab.BODY not in lab.SUBJECTS, reason="no checkpoint for it is bundled")
 MOTION = symmetry.element((30, -50, 70), mirror="y")
 
 
@@ -60,7 +59,6 @@ def test_the_curve_passes_through_the_error_of_the_lab():
     assert curve[0] == pytest.approx(here, rel=1e-6)
 
 
-@bundled
 def test_a_body_keeps_the_vertical_and_its_partial_variant_does_not():
     kind, model, choice = BODY
     given = lab.subject(kind, model, choice)
@@ -78,7 +76,6 @@ def test_a_body_keeps_the_vertical_and_its_partial_variant_does_not():
         assert lab.floor(kind, model, "float64", motion) is None
 
 
-@bundled
 def test_rings_lie_on_the_joints_of_a_body_where_the_network_is_equivariant():
     kind, model, choice = BODY
     given, motion = lab.subject(kind, model, choice), symmetry.element((0, 40, 0), 1.0)
@@ -92,7 +89,6 @@ def test_rings_lie_on_the_joints_of_a_body_where_the_network_is_equivariant():
     assert sorted({k // 31 for bond in drawn["bonds"] for k in bond[:2]}) == [0, 1, 3, 4]
 
 
-@bundled
 def test_the_curve_of_a_body_that_is_not_turned_is_about_the_vertical():
     given = lab.subject(*BODY)
     assert "round-off of float64" in lab_charts.angle_chart(
@@ -101,7 +97,7 @@ def test_the_curve_of_a_body_that_is_not_turned_is_about_the_vertical():
     assert "round-off" not in lab_charts.angle_chart(given, "float64", symmetry.element((40, 0, 0)), 1.0)
 
 
-@pytest.mark.parametrize(("kind", "model", "choice"), [*CASES, pytest.param(*BODY, marks=bundled)])
+@pytest.mark.parametrize(("kind", "model", "choice"), [*CASES, BODY])
 def test_the_lab_shows_every_subject(kind, model, choice):
     scene, cards, chart, answers, gamma, line, code = show(
         kind, choice, model, 0, 0, 40, 0.5, "x", 1, "float32"
