@@ -16,8 +16,7 @@ from equizoo.hub.card_datasets import DATASETS
 from equizoo.hub.card_facts import find
 from equizoo.hub.card_models import method_place
 from equizoo.hub.card_tables import MISSING, shown, shown_spread, table
-from equizoo.hub.results import Spread, method_key, test_errors
-from equizoo.hub.strict import read_json
+from equizoo.hub.results import Spread, method_key, read_reports, test_errors
 
 TARGET = "position"
 VARIANTS = {"equivariant": "γ = 0", "partial": "branch on"}
@@ -32,7 +31,7 @@ def assignments_table(folder: Path) -> str:
     Returns:
         A Markdown table; empty if there is no file.
     """
-    reports = [read_json(path) for path in sorted(folder.glob("*.json"))]
+    reports = read_reports(folder)
     if not reports:
         return ""
     facts = find(DATASETS, reports[0]["dataset"], "data set", "card_datasets")

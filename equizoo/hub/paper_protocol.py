@@ -15,8 +15,7 @@ from equizoo.hub.card_facts import Dataset, find
 from equizoo.hub.card_published import Published
 from equizoo.hub.card_tables import MISSING, published_figure, shown, table
 from equizoo.hub.errors import ConfigError
-from equizoo.hub.results import method_key, test_errors
-from equizoo.hub.strict import read_json
+from equizoo.hub.results import method_key, read_reports, test_errors
 
 
 def protocol_table(folder: Path, published: Mapping[str, Mapping[str, Published]]) -> str:
@@ -33,7 +32,7 @@ def protocol_table(folder: Path, published: Mapping[str, Mapping[str, Published]
     Raises:
         ConfigError: Nothing was published for a run, or in another unit.
     """
-    reports = [read_json(path) for path in sorted(folder.glob("*.json"))]
+    reports = read_reports(folder)
     rows = [row for report in reports for row in _rows(report, _published(report, published))]
     header = ["target", "unit", "method", "seed", "epochs", "γ = 0", "branch on", "published, γ = 0"]
     return table(header, sorted(rows, key=lambda row: (row[0], row[2] != "none"))) if rows else ""

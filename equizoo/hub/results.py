@@ -24,9 +24,11 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from equizoo.hub.errors import CheckpointError
+from equizoo.hub.strict import read_json
 
 
 class Spread(NamedTuple):
@@ -38,6 +40,15 @@ class Spread(NamedTuple):
 
 
 _FAR = 2.0
+
+
+def read_reports(folder: Path) -> list[dict[str, Any]]:
+    """Return the ``results.json`` of every run that is kept in a folder, in the order of the file names.
+
+    Raises:
+        ConfigError: A file is not JSON.
+    """
+    return [read_json(path) for path in sorted(folder.glob("*.json"))]
 
 
 def needs_its_terms(results: Mapping[str, Any]) -> bool:

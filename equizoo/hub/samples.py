@@ -11,8 +11,7 @@ from equizoo.hub.card_datasets import DATASETS
 from equizoo.hub.card_facts import find
 from equizoo.hub.card_models import method_place
 from equizoo.hub.card_tables import MISSING, shown, table
-from equizoo.hub.results import method_key, test_errors
-from equizoo.hub.strict import read_json
+from equizoo.hub.results import method_key, read_reports, test_errors
 
 TARGET = "position"
 
@@ -26,7 +25,7 @@ def samples_table(folder: Path) -> str:
     Returns:
         A Markdown table; empty if there is no file.
     """
-    reports = [read_json(path) for path in sorted(folder.glob("*.json"))]
+    reports = read_reports(folder)
     if not reports:
         return ""
     facts = find(DATASETS, reports[0]["dataset"], "data set", "card_datasets")

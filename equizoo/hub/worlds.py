@@ -16,8 +16,7 @@ from equizoo.hub.card_models import method_place
 from equizoo.hub.card_nbody import world_of
 from equizoo.hub.card_tables import MISSING, number, shown, table
 from equizoo.hub.domain import added_to_world
-from equizoo.hub.results import largest_gamma, method_key, test_errors
-from equizoo.hub.strict import read_json
+from equizoo.hub.results import largest_gamma, method_key, read_reports, test_errors
 
 TARGET = "position"
 
@@ -37,7 +36,7 @@ def worlds_table(folder: Path) -> str:
     Raises:
         ConfigError: A file names a world or data set that does not exist.
     """
-    reports = [read_json(path) for path in sorted(folder.glob("*.json"))]
+    reports = read_reports(folder)
     if not reports:
         return ""
     strict = {
