@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from equizoo.relaxation.layer import Relaxation
+from equizoo.relaxation.linear_lie import LinearLie
 from equizoo.relaxation.method import Method, _require_layers, declared_types, recorded_inputs
 from equizoo.symmetry.derivative import lie_derivative
 from equizoo.symmetry.groups import Group
@@ -81,6 +82,7 @@ class ScheduledRelaxation(Method):
                 raise ValueError(f"{self.group} is discrete and has no Lie derivative; use weight=0")
             for name, term in self.layers.items():
                 declared_types(name, term, "in_type", "out_type")
+            self.linear = [LinearLie.of(term, self.group) for term in self.layers.values()]
         self.set_progress(0.0)
 
     def owned(self) -> set[nn.Parameter]:
@@ -119,21 +121,32 @@ class ScheduledRelaxation(Method):
         """
         if not self.weight:
             return super().penalty()
-        derivatives, sizes = [], []
-        for name, term in self.layers.items():
-            x, *rest = recorded_inputs(name, term)
-            derivatives.append(self._lie_norm(term, x, rest))
-            sizes.append(torch.linalg.vector_norm(term.branch(x, *rest)))
-        norm = torch.linalg.vector_norm
-        return self.weight * (norm(torch.stack(derivatives)) + norm(torch.stack(sizes)))
+        pairs = [
+            self._squares(linear, term, *recorded_inputs(name, term))
+            for linear, (name, term) in zip(self.linear, self.layers.items(), strict=True)
+        ]
+        derivatives, sizes = (torch.stack(squares).sum() for squares in zip(*pairs, strict=True))
+        return self.weight * (_root(derivatives) + _root(sizes))
 
-    def _lie_norm(self, term: Relaxation, x: Tensor, rest: list[object]) -> Tensor:
+    def _squares(
+        self, linear: LinearLie | None, term: Relaxation, x: Tensor, *rest: object
+    ) -> tuple[Tensor, Tensor]:
+        if linear is not None and not rest:
+            return linear(term.branch, x)
+
         def branch(value: Tensor) -> Tensor:
             return term.branch(value, *rest)
 
-        return torch.linalg.vector_norm(lie_derivative(branch, x, term.in_type, term.out_type, self.group))
+        derivative = lie_derivative(branch, x, term.in_type, term.out_type, self.group)
+        return derivative.square().sum(), branch(x).square().sum()
 
     def after_backward(self) -> None:
         """Forget the recorded inputs and the gradients of γ."""
         for term in self.layers.values():
             term.record, term.last_inputs, term.gamma.grad = False, None, None
+
+
+def _root(square: Tensor) -> Tensor:
+    """Return the root, with a gradient of 0 at 0."""
+    positive = square > 0
+    return torch.where(positive, square, 1).sqrt() * positive

@@ -58,10 +58,11 @@ class Irreps(FeatureType):
 
     def _transform(self, rotation: Tensor, translation: Tensor, x: Tensor) -> Tensor:
         rotation = rotation.to(torch.float64)
-        proper = torch.linalg.det(rotation).sign()[..., None, None]
-        blocks = {}
-        for _, (degree, p) in self.irreps:
-            blocks[degree, p] = wigner(degree, rotation) * (1 if p == (-1) ** degree else proper)
+        kinds = {(degree, p) for _, (degree, p) in self.irreps} - {(0, 1)}
+        blocks = {(degree, p): wigner(degree, rotation) for degree, p in kinds}
+        for degree, p in kinds:
+            if p != (-1) ** degree:
+                blocks[degree, p] = blocks[degree, p] * torch.linalg.det(rotation).sign()[..., None, None]
         return self._blockwise(blocks, x)
 
     def _lie(self, omega: Tensor, velocity: Tensor, x: Tensor) -> Tensor:
@@ -74,6 +75,7 @@ class Irreps(FeatureType):
         return self._blockwise(blocks, x)
 
     def _blockwise(self, blocks: dict[tuple[int, int], Tensor], x: Tensor) -> Tensor:
+        """Apply a matrix to every block; a kind of block without one stays as it is."""
         if not self.dim:
             return x
         parts = []
@@ -82,6 +84,9 @@ class Irreps(FeatureType):
             x.split([mul * (2 * degree + 1) for mul, (degree, _) in self.irreps], -1),
             strict=True,
         ):
+            if (degree, p) not in blocks:
+                parts.append(part)
+                continue
             matrix = blocks[degree, p].to(x.dtype)
             if self.layout == "mul_ir":
                 moved = part.unflatten(-1, (mul, 2 * degree + 1)) @ matrix.mT
@@ -101,6 +106,10 @@ def wigner(degree: int, rotation: Tensor) -> Tensor:
     Returns:
         (..., 2l + 1, 2l + 1) matrices in float64.
     """
+    if degree == 0:
+        return torch.ones_like(rotation[..., :1, :1])
+    if degree == 1:  # the harmonics of degree 1 are the coordinates
+        return rotation
     points, inverse = (tensor.to(rotation.device) for tensor in _frame(degree))
     return (inverse @ _harmonics(degree, points @ rotation.mT)).mT
 

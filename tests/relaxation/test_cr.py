@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from equizoo.relaxation import Relaxation, ScheduledRelaxation, relaxations
-from equizoo.symmetry import C4, SO3, Scalars, Vectors
+from equizoo.symmetry import C4, SO3, DirectSum, Irreps, Scalars, Vectors
 
 
 def vector_layer(branch, a=4, b=6):
@@ -72,6 +72,31 @@ def test_lie_derivative_is_the_closed_form_of_a_biased_linear_map():
         [x @ a.T @ branch.weight.T - branch(x) @ b.T for a, b in zip(into, out, strict=True)]
     )
     assert torch.allclose(value, torch.linalg.vector_norm(derivative), atol=1e-10)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("into", [DirectSum(Irreps("4x0e+3x1o+2x2e"), Scalars(2)), Vectors(4)])
+def test_a_linear_branch_has_the_penalty_of_any_other(into, bias):
+    torch.manual_seed(0)
+    out, value, gradients = Irreps("3x0o+2x1e+1x2e", layout="ir_mul"), [], []
+    linear = nn.Linear(into.dim, out.dim, bias=bias).double()
+    x = torch.randn(5, 16, into.dim, dtype=torch.float64)
+    for branch in (linear, nn.Sequential(linear)):  # the second is not seen to be linear
+        method = ScheduledRelaxation({"layer": Relaxation(branch, into, out)}, weight=1.0)
+        method.before_forward()
+        method.layers["layer"](x.new_zeros(5, 16, out.dim), x)
+        value.append(method.penalty())
+        gradients.append(torch.autograd.grad(value[-1], list(linear.parameters())))
+    assert method.linear == [None] and torch.allclose(value[0], value[1], rtol=1e-12)
+    assert all(torch.allclose(a, b, rtol=1e-9, atol=1e-12) for a, b in zip(*gradients, strict=True))
+
+
+def test_a_branch_of_zeros_has_a_finite_gradient():
+    branch = nn.Linear(12, 18, bias=False)
+    branch.weight.data.zero_()
+    method = ScheduledRelaxation(vector_layer(branch), weight=1.0)
+    penalty_on(method, torch.randn(16, 12, dtype=torch.float64)).backward()
+    assert torch.equal(branch.weight.grad, torch.zeros_like(branch.weight))
 
 
 def test_scalar_outputs_are_not_rotated():
