@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from equizoo.models.property_model import PropertyModel
 from equizoo.nn.affine import NormalisedLinear
-from equizoo.nn.checks import molecule_inputs
 from equizoo.nn.continuous_filter import PlainConvolution, TabulatedConvolution, convolution
 from equizoo.nn.pairs import pairs_within
 from equizoo.nn.radial import GaussianBasis, cosine_envelope, shifted_softplus
 from equizoo.nn.readout import AGGREGATIONS, PropertyReadout, centre
 from equizoo.relaxation.layer import Relaxation
 from equizoo.relaxation.spectral import spectral_normalise
-from equizoo.symmetry.features import DirectSum, Labels, Points, Scalars, Vectors
+from equizoo.symmetry.features import DirectSum, Scalars, Vectors
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ class Interaction(nn.Module):
         return h + self.lin(shifted_softplus(self.lin2(x)))
 
 
-class SchNet(nn.Module):
+class SchNet(PropertyModel):
     """Invariant message passing on distances; predicts molecular properties.
 
     Args:
@@ -139,8 +138,9 @@ class SchNet(nn.Module):
     """
 
     def __init__(self, config: SchNetConfig | None = None) -> None:
-        super().__init__()
-        self.config = config = config or SchNetConfig()
+        config = config or SchNetConfig()
+        super().__init__(len(config.aggregations))
+        self.config = config
         width = config.hidden
         self.embedding = nn.Embedding(100, width, padding_idx=0)
         self.basis = GaussianBasis(config.gaussians, config.cutoff)
@@ -151,8 +151,6 @@ class SchNet(nn.Module):
             nn.init.xavier_uniform_(parameter) if name.endswith("weight") else nn.init.zeros_(parameter)
         if config.relaxed:
             self._relax()
-        self.input_types = {"z": Labels(), "pos": Points(), "batch": None}
-        self.output_type = Scalars(len(config.aggregations), per="graph")
 
     def _relax(self) -> None:
         width, out = self.config.hidden, Scalars(self.config.hidden)
@@ -179,42 +177,14 @@ class SchNet(nn.Module):
             weight, offset = layer.relaxation.branch.compose(weight, offset, covariance, count)
             yield torch.addmm(offset, centred, weight)
 
-    def set_statistics(self, scale: Tensor, shift: Tensor, reference: Tensor) -> None:
-        """Set how the readouts become target units; see :class:`equizoo.nn.readout.PropertyReadout`.
-
-        Args:
-            scale: ``(T,)`` spread of each target [its unit].
-            shift: ``(T,)`` mean of the targets that are averaged over atoms [their unit].
-            reference: ``(100, T)`` contribution of an atom of each element to the targets that are summed.
-        """
-        self.readout.set_statistics(scale, shift, reference)
-
-    def forward(
-        self, z: Any, pos: Tensor | None = None, batch: Tensor | None = None, num_graphs: int | None = None
-    ) -> Tensor:
-        """Predict the targets of a batch of molecules.
-
-        Args:
-            z: ``(N,)`` atomic numbers, or a PyG ``Data``/``Batch`` with ``z``, ``pos`` and ``batch``.
-            pos: ``(N, 3)`` positions [Å].
-            batch: ``(N,)`` molecule of each atom, ascending from 0; None for one molecule.
-            num_graphs: B, if it is known; saves looking it up in ``batch``.
-
-        Returns:
-            ``(B, T)`` targets, in the units of the training set.
-
-        Raises:
-            TypeError: ``pos`` is missing.
-            ValueError: No atoms, shapes that do not fit, an unsorted ``batch``, an atomic number outside 1 to
-                99, or positions that are not finite.
-        """
-        z, pos, batch, count = molecule_inputs(z, pos, batch, num_graphs)
+    def atom_features(self, z: Tensor, pos: Tensor, batch: Tensor, num_graphs: int) -> Tensor:
+        """Return ``(N, C)`` features; see :class:`~equizoo.models.property_model.PropertyModel`."""
         cutoff, h = self.config.cutoff, self.embedding(z)
-        convolve = convolution(pairs_within(pos, batch, count, cutoff), cutoff)
+        convolve = convolution(pairs_within(pos, batch, num_graphs, cutoff), cutoff)
         basis = self.basis(convolve.distance)
         envelope = cosine_envelope(convolve.distance, cutoff).unsqueeze(-1)
         relaxed = any(layer.relaxation is not None for layer in self.interactions)
-        centred = centre(pos, torch.ones_like(pos[:, :1]), batch, count) if relaxed else None
+        centred = centre(pos, torch.ones_like(pos[:, :1]), batch, num_graphs) if relaxed else None
         terms = None if self.relaxation is None else self._chain(centred)
         for layer in self.interactions:
             before, h = h, layer(h, convolve, basis, envelope)
@@ -224,4 +194,4 @@ class SchNet(nn.Module):
                 h = layer.relaxation(h, torch.cat([before, centred], dim=-1))
             else:
                 h = layer.relaxation.add(h, next(terms))
-        return self.readout(h, z, pos, batch, count)
+        return h

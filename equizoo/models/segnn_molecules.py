@@ -7,13 +7,12 @@ ICLR 2022, Section 5.2; relaxed as in Manolache et al. (ACE), Appendix A.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from equizoo.models.property_model import PropertyModel
 from equizoo.models.segnn import BRANCHES, GatedProduct, SteerableLayer, balanced_irreps
-from equizoo.nn.checks import molecule_inputs
 from equizoo.nn.coupling import CouplingTable
 from equizoo.nn.edges import Edges
 from equizoo.nn.harmonics import spherical_harmonics
@@ -22,7 +21,6 @@ from equizoo.nn.radial import GaussianBasis, cosine_envelope
 from equizoo.nn.readout import AGGREGATIONS, PropertyReadout, sum_nodes
 from equizoo.nn.steerable import block_shapes
 from equizoo.nn.tensor_product import TensorProduct
-from equizoo.symmetry.features import Labels, Points, Scalars
 
 READOUTS = ("published", "properties")
 
@@ -142,7 +140,7 @@ class MeanReadout(nn.Module):
         return out * self.scale + self.shift + sum_nodes(self.reference[z], batch, num_graphs)
 
 
-class MoleculeSEGNN(nn.Module):
+class MoleculeSEGNN(PropertyModel):
     """Predicts molecular properties by steerable message passing between neighbouring atoms.
 
     Args:
@@ -163,8 +161,9 @@ class MoleculeSEGNN(nn.Module):
     """
 
     def __init__(self, config: MoleculeSEGNNConfig | None = None) -> None:
-        super().__init__()
-        self.config = config = config or MoleculeSEGNNConfig()
+        config = config or MoleculeSEGNNConfig()
+        super().__init__(len(config.aggregations))
+        self.config = config
         self.irreps = irreps = balanced_irreps(config.hidden, config.lmax_hidden, config.lmax_attributes)
         width, targets = sum(channels for _, channels in block_shapes(irreps)), len(config.aggregations)
         degrees = range(config.lmax_attributes + 1)
@@ -186,40 +185,10 @@ class MoleculeSEGNN(nn.Module):
         if config.relaxed:
             for layer in self.layers:
                 layer.relax(config.branch)
-        self.input_types = {"z": Labels(), "pos": Points(), "batch": None}
-        self.output_type = Scalars(targets, per="graph")
 
-    def set_statistics(self, scale: Tensor, shift: Tensor, reference: Tensor) -> None:
-        """Set how the readouts become target units; see :class:`equizoo.nn.readout.PropertyReadout`.
-
-        Args:
-            scale: ``(T,)`` spread of each target [its unit].
-            shift: ``(T,)`` mean of the targets that are averaged over atoms [their unit].
-            reference: ``(100, T)`` contribution of an atom of each element to the targets that are summed.
-        """
-        self.readout.set_statistics(scale, shift, reference)
-
-    def forward(
-        self, z: Any, pos: Tensor | None = None, batch: Tensor | None = None, num_graphs: int | None = None
-    ) -> Tensor:
-        """Predict the targets of a batch of molecules.
-
-        Args:
-            z: ``(N,)`` atomic numbers, or a PyG ``Data``/``Batch`` with ``z``, ``pos`` and ``batch``.
-            pos: ``(N, 3)`` positions [Å].
-            batch: ``(N,)`` molecule of each atom, ascending from 0; None for one molecule.
-            num_graphs: B, if it is known; saves looking it up in ``batch``.
-
-        Returns:
-            ``(B, T)`` targets, in the units of the training set.
-
-        Raises:
-            TypeError: ``pos`` is missing.
-            ValueError: No atoms, shapes that do not fit, an unsorted ``batch``, an element that the network
-                does not know, positions that are not finite, or two atoms in one place.
-        """
-        z, pos, batch, count = molecule_inputs(z, pos, batch, num_graphs)
-        pairs = pairs_within(pos, batch, count, self.config.radius)
+    def atom_features(self, z: Tensor, pos: Tensor, batch: Tensor, num_graphs: int) -> Tensor:
+        """Return ``(N, C)`` features; see :class:`~equizoo.models.property_model.PropertyModel`."""
+        pairs = pairs_within(pos, batch, num_graphs, self.config.radius)
         kind = z.unsqueeze(1) == self.elements
         if not torch.compiler.is_compiling():
             self._check(z, kind, pairs.distance)
@@ -232,8 +201,7 @@ class MoleculeSEGNN(nn.Module):
         x = self.embedding([kind.to(pos.dtype)], nodes)
         for layer in self.layers:
             x = layer(x, nodes, edges, extra, graph, batch)
-        h = self.readout_2([self.readout_1([x], nodes)], nodes)
-        return self.readout(h, z, pos, batch, count)
+        return self.readout_2([self.readout_1([x], nodes)], nodes)
 
     def _edges(self, pairs: Pairs, nodes: int) -> tuple[Edges, Tensor]:
         """Return both directions of the pairs and their ``(E, extra)`` invariants."""

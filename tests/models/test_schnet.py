@@ -5,18 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from equizoo.hub.export import MoleculeProgram
 from equizoo.models.schnet import SchNet, SchNetConfig
 from equizoo.relaxation import relaxations
 from equizoo.relaxation.project import drop
 from equizoo.symmetry import SO3, layer_equivariance_errors
-from tests.suite import SIZES, EquivariantModelSuite, rng
-
-TARGETS = ("sum", "mean", "attention", "dipole", "extent")
-ELEMENTS = torch.tensor([1, 6, 7, 8, 9])
+from tests.molecule_suite import ELEMENTS, TARGETS, MoleculeSuite
+from tests.suite import SIZES, rng
 
 
-class SchNetSuite(EquivariantModelSuite):
+class SchNetSuite(MoleculeSuite):
     branch = "features"
     aggregations: tuple[str, ...] = TARGETS
 
@@ -34,20 +31,6 @@ class SchNetSuite(EquivariantModelSuite):
 
     def make_model(self, relaxed, dtype=torch.float64):
         return SchNet(self.make_config(relaxed)).to(dtype)
-
-    def make_batch(self, dtype, generator, sizes=SIZES):
-        n = sum(sizes)
-        return {
-            "z": ELEMENTS[torch.randint(0, 5, (n,), generator=generator)],
-            "pos": (2 * torch.randn(n, 3, generator=generator, dtype=torch.float64)).to(dtype),
-            "batch": torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes)),
-        }
-
-    def make_program(self, model):
-        return MoleculeProgram(model)
-
-    def program_inputs(self, inputs):
-        return {"z": inputs["z"], "pos": inputs["pos"], "counts": inputs["batch"].bincount()}
 
 
 class TestSchNet(SchNetSuite):

@@ -7,20 +7,18 @@ from typing import ClassVar
 import pytest
 import torch
 
-from equizoo.hub.export import MoleculeProgram
 from equizoo.models import build_model
 from equizoo.models.segnn_molecules import MoleculeSEGNN, MoleculeSEGNNConfig
 from equizoo.relaxation import relaxations
 from equizoo.symmetry import SO3, layer_equivariance_errors
-from tests.suite import SIZES, EquivariantModelSuite, rng
+from tests.molecule_suite import ELEMENTS, TARGETS, MoleculeSuite
+from tests.suite import SIZES, rng
 
-TARGETS = ("sum", "mean", "attention", "dipole", "extent")
-ELEMENTS = torch.tensor([1, 6, 7, 8, 9])
 SMALL = {"hidden": 6, "layers": 1, "lmax_hidden": 1, "lmax_attributes": 1, "radius": 4.0}
 OURS = {"gaussians": 5, "norm": False, "readout": "properties", "readout_width": 4}
 
 
-class MoleculeSEGNNSuite(EquivariantModelSuite):
+class MoleculeSEGNNSuite(MoleculeSuite):
     shape: ClassVar[dict] = {}
 
     def make_config(self, relaxed):
@@ -28,20 +26,6 @@ class MoleculeSEGNNSuite(EquivariantModelSuite):
 
     def make_model(self, relaxed, dtype=torch.float64):
         return MoleculeSEGNN(self.make_config(relaxed)).to(dtype)
-
-    def make_batch(self, dtype, generator, sizes=SIZES):
-        n = sum(sizes)
-        return {
-            "z": ELEMENTS[torch.randint(0, 5, (n,), generator=generator)],
-            "pos": (2 * torch.randn(n, 3, generator=generator, dtype=torch.float64)).to(dtype),
-            "batch": torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes)),
-        }
-
-    def make_program(self, model):
-        return MoleculeProgram(model)
-
-    def program_inputs(self, inputs):
-        return {"z": inputs["z"], "pos": inputs["pos"], "counts": inputs["batch"].bincount()}
 
 
 class TestPropertySEGNN(MoleculeSEGNNSuite):
