@@ -19,6 +19,7 @@ from equizoo.nn.compiled import kernels_apply
 
 EPS = 1e-6
 SLOPE = 0.2
+WIDEST = 2048  # channels that the kernels have room for
 
 
 class Elements(NamedTuple):
@@ -75,7 +76,7 @@ class VectorActivation(nn.BatchNorm1d):
             ``(R, 3, C)`` means over the elements of each receiver.
         """
         parts = [u, du] if v is None or dv is None else [u, du, v, dv]
-        if kernels_apply(*parts):
+        if kernels_apply(*parts) and u.shape[-1] <= WIDEST:
             return self._fused(u, du, elements, v, dv)
         p, d = (x.index_select(0, elements.senders) for x in (u, du))
         if v is not None and dv is not None:
@@ -112,7 +113,7 @@ class VectorActivation(nn.BatchNorm1d):
             raise ValueError("batch norm in training mode needs more than one point")
         sums = torch.zeros(2, u.shape[-1], dtype=torch.float64)
         eps = _scalar(u, EPS)
-        norm_sums(_flat(u), _flat(v), *_rows(elements), u.shape[-1], eps, sums.numpy())
+        norm_sums(_flat(u), _flat(v), *_rows(elements)[:2], u.shape[-1], eps, sums.numpy())
         mean = sums[0] / count
         variance = (sums[1] / count - mean.square()).clamp(min=0)
         self.num_batches_tracked += 1
@@ -135,7 +136,7 @@ class _Activate(torch.autograd.Function):
         slope = weight * rstd
         zero = torch.zeros_like(slope)
         constants = torch.stack([slope, bias - mean * slope, mean, rstd, zero, zero])
-        out = torch.empty_like(u)
+        out = torch.zeros_like(u)
         scalars = _scalar(u, 1 - SLOPE), _scalar(u, EPS)
         arrays = [_flat(x) for x in (u, v, du, dv)]
         activate(*arrays, *_rows(elements), constants.detach().numpy(), *scalars, _flat(out))

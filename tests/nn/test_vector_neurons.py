@@ -25,7 +25,7 @@ def random_elements(rows, pairs, generator):
 
 @pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
 @pytest.mark.parametrize("pairs", [False, True], ids=["points", "pairs"])
-@pytest.mark.parametrize(("rows", "channels"), [(7, 5), (300, 33)])
+@pytest.mark.parametrize(("rows", "channels"), [(7, 5), (300, 33), (3, 2048), (3, 2049)])
 def test_the_compiled_activation_is_the_plain_one(pairs, training, rows, channels, monkeypatch):
     generator = torch.Generator().manual_seed(0)
     elements = random_elements(rows, True, generator) if pairs else Elements.points(rows)
