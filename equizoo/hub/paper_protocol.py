@@ -12,6 +12,7 @@ from typing import Any
 
 from equizoo.hub.card_datasets import DATASETS, check_units
 from equizoo.hub.card_facts import Dataset, find
+from equizoo.hub.card_models import method_place
 from equizoo.hub.card_published import Published
 from equizoo.hub.card_tables import MISSING, published_figure, shown, table
 from equizoo.hub.errors import ConfigError
@@ -35,7 +36,7 @@ def protocol_table(folder: Path, published: Mapping[str, Mapping[str, Published]
     reports = read_reports(folder)
     rows = [row for report in reports for row in _rows(report, _published(report, published))]
     header = ["target", "unit", "method", "seed", "epochs", "γ = 0", "branch on", "published, γ = 0"]
-    return table(header, sorted(rows, key=lambda row: (row[0], row[2] != "none"))) if rows else ""
+    return table(header, sorted(rows, key=lambda row: (row[0], method_place(row[2])))) if rows else ""
 
 
 def _published(report: Mapping[str, Any], tables: Mapping[str, Mapping[str, Published]]) -> Published:
