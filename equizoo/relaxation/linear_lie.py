@@ -23,7 +23,8 @@ class LinearLie:
     """
 
     def __init__(self, into: Tensor, out: Tensor) -> None:
-        self.into, self.out = into, out
+        # most entries are 0: three for each vector and generator
+        self.into, self.out = into.mT.flatten(0, 1).to_sparse(), out.flatten(0, 1).to_sparse()
 
     @classmethod
     def of(cls, term: Relaxation, group: Group) -> LinearLie | None:
@@ -57,15 +58,17 @@ class LinearLie:
             True
         """
         weight, rows = branch.weight, x.reshape(-1, x.shape[-1])
-        into, out = self.into.to(weight), self.out.to(weight)
+        first = torch.sparse.mm(self.into.to(weight), weight.mT).unflatten(0, (-1, branch.in_features)).mT
         if branch.bias is not None:  # a weight of an input that is 1 and does not transform
             weight = torch.cat([weight, branch.bias.unsqueeze(-1)], -1)
             rows = torch.cat([rows, rows.new_ones(len(rows), 1)], -1)
-            into = nn.functional.pad(into, (0, 1, 0, 1))
+            first = nn.functional.pad(first, (0, 1))
+        second = torch.sparse.mm(self.out.to(weight), weight).unflatten(0, (-1, branch.out_features))
         moment = rows.mT @ rows
-        derivative = weight @ into - out @ weight
-        return _sum_of_squares(derivative.flatten(0, -2), moment), _sum_of_squares(weight, moment)
+        return _sum_of_squares((first - second).flatten(0, 1), moment), _sum_of_squares(weight, moment)
 
 
 def _sum_of_squares(matrix: Tensor, moment: Tensor) -> Tensor:
-    return (matrix * (matrix @ moment)).sum().clamp(min=0)
+    """Return ``<C, C G>``, whose gradient ``2 C G`` needs no further product."""
+    gradient = matrix.detach() @ moment
+    return 2 * (matrix * gradient).sum() - (matrix.detach() * gradient).sum()
