@@ -92,6 +92,7 @@ class EvaluationConfig:
         batch_size: Samples a forward pass.
         limit: Use so many validation samples only; None: all.
         equivariance: Validation samples on which the equivariance error is measured too; 0: not at all.
+        half: Round large parameters of the best weights to half precision, in which checkpoints store them.
         state_minutes: Minutes between two writes of the resumable state.
     """
 
@@ -100,6 +101,7 @@ class EvaluationConfig:
     batch_size: int = 512
     limit: int | None = None
     equivariance: int = 0
+    half: bool = False
     state_minutes: float = 5.0
 
 

@@ -21,8 +21,8 @@ VARIANTS = ("equivariant", "partial")
 FREE = {
     "name", "device", "threads", "provenance", "schedule",
     "budget.epochs", "budget.max_minutes", "budget.max_loss_ratio",
-    "evaluation.every", "evaluation.batch_size", "evaluation.limit", "evaluation.state_minutes",
-    "evaluation.equivariance", "data.root",
+    "evaluation.every", "evaluation.batch_size", "evaluation.limit", "evaluation.half",
+    "evaluation.state_minutes", "evaluation.equivariance", "data.root",
     "optimiser.lr", "optimiser.muon_lr", "optimiser.clip",
 }  # fmt: skip
 """Keys that may differ when a run is resumed."""

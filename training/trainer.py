@@ -7,8 +7,9 @@ import math
 import time
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from equizoo.hub.checkpoint import is_large
 from equizoo.relaxation.layer import projected, relaxations
 from equizoo.relaxation.project import project_state
 from equizoo.training.building import is_relaxed, make_method, prepare_torch
@@ -160,6 +161,7 @@ class Trainer:
                 self.best[variant] = {"epoch": self.epoch, "step": self.step, **metrics}
                 weights = self.average.state_dict()
                 weights = project_state(weights) if variant == "equivariant" else weights
+                weights = _rounded(weights, self.model) if config.half else weights
                 self.folder.write_best(variant, weights, self.best[variant])
         row |= self.method.log()
         row |= {"seconds": self.seconds, "evaluation_seconds": time.perf_counter() - started}
@@ -209,3 +211,9 @@ class Trainer:
             set_rng_state(state["rng"])
         else:
             seed_everything(self.config.seed + self.step, self.processes.rank)
+
+
+def _rounded(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """Return the weights with large parameters that half precision holds without loss."""
+    large = {key for key, parameter in model.named_parameters() if is_large(parameter)} & weights.keys()
+    return weights | {key: weights[key].half().to(weights[key]) for key in large}

@@ -44,7 +44,7 @@ def load_checkpoint(
         variant: ``"equivariant"`` (projected) or ``"partial"`` (with the γ that training left).
         device: Where the model goes.
         dtype: Floating-point type of the model, such as ``torch.float64`` or ``"float64"``; None keeps the
-            stored one.
+            stored one, but for half precision, which is read as single.
 
     Returns:
         The model in evaluation mode; its attribute ``card`` is the :class:`CheckpointConfig`.
@@ -69,6 +69,7 @@ def load_checkpoint(
     except safetensors.SafetensorError as error:
         raise CorruptWeights(f"{folder / variant / WEIGHTS} is damaged: {error}") from error
     model = _build(card, variant)
+    state = {key: value.float() if value.dtype == torch.float16 else value for key, value in state.items()}
     _check_state(model, state, f"{folder / variant / WEIGHTS}")
     model.load_state_dict(state, strict=True, assign=True)
     setattr(model, "card", card)  # noqa: B010  a plain attribute; nn.Module declares modules and tensors only
@@ -173,8 +174,16 @@ def _some(names: list[str]) -> str:
     return f"{len(names)} tensor{'s' * (len(names) > 1)} ({shown}{', …' * (len(names) > 5)})"
 
 
+def is_large(parameter: Tensor) -> bool:
+    """Whether a parameter may be stored in half precision: a thousand values or more, in single precision."""
+    return parameter.numel() >= 1000 and parameter.dtype == torch.float32
+
+
 def weights_bytes(model: nn.Module, variant: str) -> bytes:
     """Return the weight file of a model, byte for byte as :func:`save_checkpoint` writes it.
+
+    Where half precision holds every large parameter without loss (``evaluation.half`` of a training run sees
+    to that), they are stored in it.
 
     Args:
         model: The model.
@@ -190,6 +199,9 @@ def weights_bytes(model: nn.Module, variant: str) -> bytes:
     for key, value in state.items():
         if not torch.isfinite(value).all():
             raise NonFiniteWeights(f"{variant}: {key!r} holds NaN or infinity; nothing was written")
+    large = [key for key, value in model.named_parameters() if is_large(value)]
+    if all(torch.equal(state[key], state[key].half().float()) for key in large):
+        state |= {key: state[key].half() for key in large}
     return bytes(safetensors.torch.save(state, metadata={"format": "pt"}))
 
 

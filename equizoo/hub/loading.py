@@ -36,7 +36,8 @@ def from_pretrained(
         variant: ``"equivariant"``: the projected, exactly equivariant model. ``"partial"``: with the
             unconstrained terms that training left.
         device: Where the model goes.
-        dtype: Floating-point type of the model; None keeps the stored one.
+        dtype: Floating-point type of the model; None keeps the stored one, and reads half
+            precision as single.
         revision: Hub only: branch, tag or commit.
         token: Hub only: access token.
         cache_dir: Hub only: folder for downloads.

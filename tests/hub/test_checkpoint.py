@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from equizoo.hub import errors
-from equizoo.hub.checkpoint import load_checkpoint, save_checkpoint
+from equizoo.hub.checkpoint import load_checkpoint, save_checkpoint, weights_bytes
 from equizoo.hub.files import sha256
 from equizoo.relaxation.layer import relaxations
 from tests.hub.conftest import CARD, Tiny, TinyConfig, edit
@@ -85,6 +85,26 @@ def test_double_precision_is_kept(tmp_path):
     model = Tiny(TinyConfig()).double()
     save_checkpoint(tmp_path / "double", CARD, {"equivariant": model})
     assert torch.equal(load_checkpoint(tmp_path / "double").layers[0].lin.weight, model.layers[0].lin.weight)
+
+
+def test_large_parameters_that_half_precision_holds_are_stored_in_it(tmp_path):
+    model = Tiny(TinyConfig(width=40))
+    for layer in model.layers:
+        layer.lin.weight.data = layer.lin.weight.half().float()
+    card = save_checkpoint(tmp_path / "half", CARD, {"equivariant": model})
+    stored = safetensors.torch.load(weights(tmp_path / "half").read_bytes())
+    assert {key for key, value in stored.items() if value.dtype == torch.float16} == {
+        "layers.0.lin.weight", "layers.1.lin.weight",
+    }  # fmt: skip
+    loaded = load_checkpoint(tmp_path / "half")
+    for key, value in model.state_dict().items():
+        assert loaded.state_dict()[key].dtype == value.dtype and torch.equal(loaded.state_dict()[key], value)
+    assert load_checkpoint(tmp_path / "half", dtype="float64").layers[0].lin.weight.dtype == torch.float64
+    assert sha256(weights_bytes(loaded, "equivariant")) == card.variants["equivariant"].sha256
+    model.layers[0].lin.weight.data += 1e-5
+    save_checkpoint(tmp_path / "half", CARD, {"equivariant": model})
+    stored = safetensors.torch.load(weights(tmp_path / "half").read_bytes())
+    assert torch.float16 not in {value.dtype for value in stored.values()}
 
 
 def test_loading_leaves_the_random_state(folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from equizoo.data.nbody import NBodySet, World
 from equizoo.relaxation import build_method, relaxations
@@ -203,3 +204,13 @@ def test_the_state_of_recm_falls_where_the_data_are_symmetric():
         method.after_backward()
         method.after_step()
     assert all(abs(gamma) < 0.05 for name, gamma in method.log().items() if name.startswith("gamma"))
+
+
+def test_best_weights_can_be_rounded_to_half_precision(tiny_particles, tmp_path):
+    config = tiny_particles("segnn-nbody-strict", budget__epochs=1, model__hidden=32)
+    train(config, tmp_path / "single", progress=False)
+    train(config.replace(evaluation__half=True), tmp_path / "half", progress=False)
+    single, half = (load_file(RunFolder(tmp_path / name).best("equivariant")) for name in ("single", "half"))
+    for key, value in single.items():
+        assert torch.equal(half[key], value.half().float() if value.numel() >= 1000 else value)
+    assert any(not torch.equal(half[key], value) for key, value in single.items())
