@@ -57,8 +57,22 @@ class VectorLinear(nn.Module):
 
     def forward(self, x: Tensor, *context: Tensor) -> Tensor:
         """Return ``(R, 3·outputs·channels_out)`` from ``(R, 3·channels_in)``."""
+        term = self.relaxation
+        if term is not None and term.enabled and not term._forward_hooks and _is_full(term.branch):
+            term.see(x, *context)
+            return self._at_once(term, x, *context)
         y = _join(self.parts(_components(x), self.weight, *self._context(*context)))
-        return y if self.relaxation is None else self.relaxation(y, x, *context)
+        return y if term is None else term(y, x, *context)
+
+    def _at_once(self, term: Relaxation, x: Tensor, *context: Tensor) -> Tensor:
+        """Return the map and its dense term as one matrix product, of the size of the term alone."""
+        eye = torch.eye(3, dtype=self.weight.dtype, device=self.weight.device)
+        vectors = self.weight.unflatten(1, (self.inputs, -1))
+        weight = torch.einsum("mn,oic->moinc", eye, vectors).flatten(2).flatten(0, 1)
+        parts = self.parts(x, term.add(weight, term.branch.first.weight), *context)
+        if term.branch.first.bias is not None:
+            parts[-1] = term.add(parts[-1], term.branch.first.bias)
+        return _join([_components(part) for part in parts])
 
     def _context(self, *context: Tensor) -> tuple[Tensor, ...]:
         return context
@@ -135,6 +149,10 @@ class VectorBranch(nn.Module):
         if bias is not None:
             parts[-1] = parts[-1] + bias
         return _join([_components(part) for part in parts])
+
+
+def _is_full(branch: nn.Module) -> bool:
+    return isinstance(branch, VectorBranch) and branch.second is None
 
 
 def _components(x: Tensor) -> Tensor:

@@ -69,9 +69,13 @@ class Relaxation(nn.Module):
         """
         if not self.enabled:
             return y
+        self.see(*inputs)
+        return self.add(y, self.branch(*inputs))
+
+    def see(self, *inputs: Any) -> None:
+        """Keep the inputs while ``record`` is set; for a layer that computes the term by itself."""
         if self.record:
             self.last_inputs = tuple(x.detach() if isinstance(x, Tensor) else x for x in inputs)
-        return self.add(y, self.branch(*inputs))
 
     def add(self, y: Tensor, term: Tensor) -> Tensor:
         """Return ``y + γ·term`` for a branch output that is at hand already, or ``y`` while not enabled."""

@@ -27,6 +27,7 @@ class Dense(nn.Module):
 class TestVNDGCNN(EquivariantModelSuite):
     position_key = "points"
     branch, rank = "dense", 0
+    terms_apart = False
 
     def make_config(self, relaxed):
         shape = {"widths": (4, 5), "embedding": 6, "head": (7, 6), "neighbours": 3}

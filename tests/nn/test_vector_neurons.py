@@ -136,6 +136,27 @@ def test_a_context_map_is_that_of_the_point_and_the_mean():
     torch.testing.assert_close(layer.double()(x, mean, batch), expected)
 
 
+@pytest.mark.parametrize("kind", [VectorLinear, EdgeLinear, ContextLinear])
+@pytest.mark.parametrize("branch", ["dense", "bounded"])
+def test_a_map_and_its_dense_term_at_once_are_the_sum(kind, branch):
+    layer = kind(3, 4)
+    layer.relax(branch, 0)
+    layer = layer.double().eval()
+    term, results = layer.relaxation, []
+    x = torch.randn(6, 9, dtype=torch.float64, requires_grad=True)
+    context = (torch.randn(2, 9, dtype=torch.float64), torch.tensor([0, 0, 0, 1, 1, 1]))
+    context = context if kind is ContextLinear else ()
+    for hook in (None, lambda *arguments: None):  # whoever watches the term gets to see it
+        handle = hook and term.register_forward_hook(hook)
+        term.record, term.last_inputs = True, None
+        y = layer(x, *context)
+        assert torch.equal(term.last_inputs[0], x) and len(term.last_inputs) == 1 + len(context)
+        results.append((y, *torch.autograd.grad(y.square().sum(), [x, *layer.parameters()])))
+        handle and handle.remove()
+    for once, apart in zip(*results, strict=True):
+        torch.testing.assert_close(once, apart, rtol=1e-10, atol=1e-12)
+
+
 def test_a_bounded_branch_has_norm_one_and_no_bias():
     layer = VectorLinear(6, 8)
     layer.relax("bounded", 3)
