@@ -105,7 +105,7 @@ def publish(
         models,
     )
     added = {"name": name, "cost": _cost(run, config), "calibration": calibration}
-    added |= {"seeds": seeds} if others else {}
+    added |= ({"seeds": seeds} if others else {}) | ({"half": True} if config.evaluation.half else {})
     more = {"robustness": robustness, "ensembles": ensembles}
     added |= {part: measured for part, measured in more.items() if measured}
     write_json(out / "results.json", results | added)

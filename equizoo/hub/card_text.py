@@ -212,6 +212,8 @@ def _training(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
         best = results["variants"][variant].get("best", {})
         if "epoch" in best:
             lines.append(f"- Weights of `{variant}`: best validation score, epoch {best['epoch']:g}")
+    if results.get("half"):
+        lines.append("- Large parameters are stored in half precision; every figure was measured with them")
     versions = ", ".join(f"{name} {version}" for name, version in results["provenance"]["versions"].items())
     lines.append(f"- Measured with {versions}")
     return f"## Training\n\n```bash\n{config.training.command}\n```\n\n" + "\n".join(lines)

@@ -12,6 +12,7 @@ It is what :func:`equizoo.training.evaluate.evaluate` returns, with what publish
                   "equivariance": {data type: {transformation: {"abs_mean", "abs_max", …}}},
                   "seconds_per_sample": {batch size: s}}}
     cost         optional: {"status", "epoch", "step", "minutes", "cpu_hours"}
+    half         optional: true where large parameters are stored in half precision
     calibration  optional, molecules only: {variant: {geometry: {"coverage", "n", "half_width", …}}}
     robustness   optional, point clouds only: see equizoo.training.robustness
     ensembles    optional, conformers only: see equizoo.training.ensembles

@@ -102,6 +102,12 @@ def test_counts_are_said_and_what_was_not_measured(read):
     assert "CPU-hours" not in text
 
 
+def test_half_precision_is_said(read):
+    config, results = read
+    assert "half precision" not in render(config, results)
+    assert "stored in half precision" in render(config, results | {"half": True})
+
+
 def test_a_variant_that_was_not_shipped_has_no_column(read):
     config, results = read
     del config.variants["partial"]

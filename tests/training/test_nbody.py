@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -13,6 +15,7 @@ from equizoo.training.building import is_relaxed, make_method
 from equizoo.training.config import ConfigError, load_recipe
 from equizoo.training.equivariance import rotation_error
 from equizoo.training.loop import train
+from equizoo.training.publish import publish
 from equizoo.training.runfolder import RunFolder
 from equizoo.training.tasks import build_task
 from equizoo.training.tasks import nbody as nbody_task
@@ -214,3 +217,7 @@ def test_best_weights_can_be_rounded_to_half_precision(tiny_particles, tmp_path)
     for key, value in single.items():
         assert torch.equal(half[key], value.half().float() if value.numel() >= 1000 else value)
     assert any(not torch.equal(half[key], value) for key, value in single.items())
+    folder = publish(tmp_path / "half", tmp_path / "checkpoint", name="tiny", recipe="segnn-nbody-strict")
+    assert json.loads((folder / "results.json").read_text())["half"] is True
+    stored = load_file(folder / "equivariant" / "model.safetensors")
+    assert {value.dtype for value in stored.values() if value.numel() >= 1000} == {torch.float16}
