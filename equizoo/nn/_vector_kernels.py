@@ -114,15 +114,23 @@ def norm_sums(u, v, senders, receivers, channels, eps, sums):
 
 
 @numba.njit(fastmath=True, error_model="numpy", cache=True)
+def _response(x, y, z, a, b, c, gain, offset, slope, eps):
+    """Return |p|, 1/(|p| + ε), 1/(|d|² + ε), the scale of p, p·d, and what of that is taken off along d."""
+    length, square = np.sqrt(x * x + y * y + z * z), a * a + b * b + c * c + eps
+    norm, zero = length + eps, slope - slope
+    both = slope / slope / (norm * square)  # one division, which takes as long as all the rest, for two
+    scale, dot = gain + offset * (both * square), x * a + y * b + z * c
+    ratio = slope * (both * norm) if scale * dot < zero else zero
+    return length, both * square, both * norm, scale, dot, ratio
+
+
+@numba.njit(fastmath=True, error_model="numpy", cache=True)
 def _outputs(w, slope, eps, size):
     """Write the outputs of the elements to the rows of g."""
-    zero, one = slope - slope, slope / slope
     for i in range(size):
         x, y, z, a, b, c = w[i + PX], w[i + PY], w[i + PZ], w[i + DX], w[i + DY], w[i + DZ]
-        norm, square = np.sqrt(x * x + y * y + z * z) + eps, a * a + b * b + c * c + eps
-        both = one / (norm * square)  # one division, which takes as long as all the rest, for two
-        scale, dot = w[i + A] + w[i + B] * (both * square), x * a + y * b + z * c
-        share = slope * (both * norm) * dot if scale * dot < zero else zero
+        _, _, _, scale, dot, ratio = _response(x, y, z, a, b, c, w[i + A], w[i + B], slope, eps)
+        share = ratio * dot
         w[i + GX] = scale * (x - share * a)
         w[i + GY] = scale * (y - share * b)
         w[i + GZ] = scale * (z - share * c)
@@ -174,17 +182,14 @@ def _spread(grad, receivers, first, start, stop, channels, w):
 @numba.njit(fastmath=True, error_model="numpy", cache=True)
 def _constant_gradients(w, slope, eps, size):
     """Write the gradients of bias and weight of the batch norm."""
-    zero, one = slope - slope, slope / slope
     for i in range(size):
         x, y, z, a, b, c = w[i + PX], w[i + PY], w[i + PZ], w[i + DX], w[i + DY], w[i + DZ]
         gx, gy, gz = w[i + GX], w[i + GY], w[i + GZ]
-        norm, square = np.sqrt(x * x + y * y + z * z) + eps, a * a + b * b + c * c + eps
-        both = one / (norm * square)  # one division, which takes as long as all the rest, for two
-        scale, dot = w[i + A] + w[i + B] * (both * square), x * a + y * b + z * c
-        share = slope * (both * norm) * dot if scale * dot < zero else zero
-        change = (gx * (x - share * a) + gy * (y - share * b) + gz * (z - share * c)) * (both * square)
+        length, per_norm, _, _, dot, ratio = _response(x, y, z, a, b, c, w[i + A], w[i + B], slope, eps)
+        share = ratio * dot
+        change = (gx * (x - share * a) + gy * (y - share * b) + gz * (z - share * c)) * per_norm
         w[i + BIAS] = change
-        w[i + WEIGHT] = change * ((norm - w[i + MEAN]) * w[i + RSTD])
+        w[i + WEIGHT] = change * ((length + eps - w[i + MEAN]) * w[i + RSTD])
 
 
 @numba.njit(fastmath=True, error_model="numpy", cache=True)
@@ -207,23 +212,20 @@ def constant_sums(grad, u, v, du, dv, senders, receivers, first, constants, slop
 @numba.njit(fastmath=True, error_model="numpy", cache=True)
 def _vector_gradients(w, slope, eps, size):
     """Write the gradients of p and d."""
-    zero, one, tiny = slope - slope, slope / slope, eps * eps
+    tiny = eps * eps
     for i in range(size):
         x, y, z, a, b, c = w[i + PX], w[i + PY], w[i + PZ], w[i + DX], w[i + DY], w[i + DZ]
         gx, gy, gz = w[i + GX], w[i + GY], w[i + GZ]
-        length, square = np.sqrt(x * x + y * y + z * z), a * a + b * b + c * c + eps
-        norm = length + eps
-        both = one / (norm * square)
-        inverse = both * norm
-        scale, dot = w[i + A] + w[i + B] * (both * square), x * a + y * b + z * c
-        ratio = slope * inverse if scale * dot < zero else zero
+        length, per_norm, per_square, scale, dot, ratio = _response(
+            x, y, z, a, b, c, w[i + A], w[i + B], slope, eps
+        )
         share = ratio * dot
-        change = (gx * (x - share * a) + gy * (y - share * b) + gz * (z - share * c)) * (both * square)
-        standard = (norm - w[i + MEAN]) * w[i + RSTD]
+        change = (gx * (x - share * a) + gy * (y - share * b) + gz * (z - share * c)) * per_norm
+        standard = (length + eps - w[i + MEAN]) * w[i + RSTD]
         radial = w[i + A] * (change - w[i + S1] - standard * w[i + S2]) - change * scale
         radial = radial / (length if length > tiny else tiny)
         hd = scale * (gx * a + gy * b + gz * c)
-        along, twice, share = ratio * hd, (share + share) * hd * inverse, share * scale
+        along, twice, share = ratio * hd, (share + share) * hd * per_square, share * scale
         w[i + UX] = scale * gx - along * a + radial * x
         w[i + UY] = scale * gy - along * b + radial * y
         w[i + UZ] = scale * gz - along * c + radial * z
