@@ -19,7 +19,6 @@ from equizoo.nn.compiled import kernels_apply
 
 EPS = 1e-6
 SLOPE = 0.2
-WIDEST = 2048  # channels that the kernels have room for
 
 
 class Elements(NamedTuple):
@@ -76,7 +75,7 @@ class VectorActivation(nn.BatchNorm1d):
             ``(R, 3, C)`` means over the elements of each receiver.
         """
         parts = [u, du] if v is None or dv is None else [u, du, v, dv]
-        if kernels_apply(*parts) and u.shape[-1] <= WIDEST:
+        if kernels_apply(*parts) and _fits(u):
             return self._fused(u, du, elements, v, dv)
         p, d = (x.index_select(0, elements.senders) for x in (u, du))
         if v is not None and dv is not None:
@@ -162,6 +161,13 @@ class _Activate(torch.autograd.Function):
         activate_backward(flat, *arrays, *rows, constants.numpy(), *scalars, *outs)
         bias, weight = sums.to(grad.dtype)
         return (*grads, weight, bias, None, None, None, None)
+
+
+def _fits(u: Tensor) -> bool:
+    """Whether a block of the kernels has room for the channels of an element."""
+    from equizoo.nn._vector_kernels import BLOCK
+
+    return u.shape[-1] <= BLOCK
 
 
 def _flat(x: Tensor) -> Any:

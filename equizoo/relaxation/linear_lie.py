@@ -3,6 +3,10 @@
 The Lie derivative of ``f(x) = W x`` is linear too, ``LD f(x) = (W A - B W) x`` for the matrices A and B by
 which a generator acts on inputs and outputs. Its sum of squares over a batch X is ``<C, C (XᵀX)>`` with
 ``C = W A - B W``: a batch is met once, as ``XᵀX``, for all generators, and does not stay in the graph.
+
+References:
+    Pertigkiozoglou et al., "Improving equivariant model training via constraint relaxation", NeurIPS 2024,
+    the regulariser; Gruver et al., "The Lie derivative for measuring learned equivariance", ICLR 2023, Eq. 3.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ class LinearLie:
     """
 
     def __init__(self, into: Tensor, out: Tensor) -> None:
-        # most entries are 0: three for each vector and generator
+        # most entries are 0: a rotation about an axis has two for each vector
         self.into, self.out = into.mT.flatten(0, 1).to_sparse(), out.flatten(0, 1).to_sparse()
 
     @classmethod

@@ -135,7 +135,13 @@ def test_what_cannot_be_used_is_named_before_training(
 
 @pytest.mark.parametrize(
     ("recipe", "parameters"),
-    [("paper-strict", 147_424), ("paper-ace", 937_960), ("strict", 148_192), ("ace", 934_632)],
+    [
+        ("paper-strict", 147_424),
+        ("paper-ace", 937_960),
+        ("paper-resilient", 937_960),
+        ("strict", 148_192),
+        ("ace", 934_632),
+    ],
 )
 def test_recipes_have_the_parameters_that_are_stated(recipe, parameters):
     config = load_recipe(f"segnn-nbody-{recipe}")
