@@ -157,7 +157,7 @@ def test_graphs_are_turned_as_a_whole():
     x = torch.randn(20, 3)
 
     def spread(rows):  # invariant if the nodes of a graph turn together
-        return (rows[..., :3].unflatten(0, (4, 5)).diff(dim=1).norm(dim=-1)).flatten()[:, None]
+        return rows[..., :3].unflatten(-2, (4, 5)).diff(dim=-2).norm(dim=-1).flatten(-2)[..., None]
 
     d = innovation(spread, x, torch.zeros(4, 1), Vectors(1), Scalars(1, per="graph"), SO3(), index=index)
     assert d.abs() < 1e-6
