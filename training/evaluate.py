@@ -18,7 +18,7 @@ from equizoo.hub.errors import EquizooError
 from equizoo.relaxation.layer import relaxations
 from equizoo.training.equivariance import equivariance
 from equizoo.training.runfolder import provenance, write_json
-from equizoo.training.start import method_name, stages
+from equizoo.training.start import cost, method_name, stages
 from equizoo.training.tasks import Task
 from equizoo.training.tasks.base import error_units
 from equizoo.training.variants import load_trained
@@ -74,6 +74,7 @@ def evaluate(
     }
     if trained.best:  # a run knows its budget; a checkpoint only names the recipe that it started from
         report["epochs"] = sum(stage.budget.epochs for stage in stages(trained.config))
+        report["cost"] = cost(Path(name), trained.config)
     if baselines := task.baselines(split):
         report["baselines"] = baselines
     for variant, model in trained.models.items():

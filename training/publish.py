@@ -16,7 +16,7 @@ from equizoo.relaxation.project import fold
 from equizoo.training.config import ConfigError, RunConfig, load_recipe
 from equizoo.training.evaluate import evaluate
 from equizoo.training.runfolder import RunFolder, flatten, write_json
-from equizoo.training.start import method_name, stages
+from equizoo.training.start import cost, method_name, stages
 from equizoo.training.variants import load_trained
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ def publish(
         },
         models,
     )
-    added = {"name": name, "cost": _cost(run, config), "calibration": calibration}
+    added = {"name": name, "cost": cost(run, config), "calibration": calibration}
     added |= ({"seeds": seeds} if others else {}) | ({"half": True} if config.evaluation.half else {})
     more = {"robustness": robustness, "ensembles": ensembles}
     added |= {part: measured for part, measured in more.items() if measured}
@@ -116,14 +116,6 @@ def _commands(config: RunConfig, recipe: str) -> str:
     """Return the commands of all stages; those before the last are named after their recipes."""
     recipes = [*(part.name for part in stages(config)[:-1]), recipe]
     return " && ".join(map(training_command, stages(config), recipes))
-
-
-def _cost(run: Path, config: RunConfig) -> dict[str, Any]:
-    """Return how far a run came, with epochs, steps and times of all stages."""
-    folders = [run, *(RunFolder(part.start_from).path for part in stages(config)[1:] if part.start_from)]
-    results = [json.loads((folder / "result.json").read_text(encoding="utf-8")) for folder in folders]
-    total = {key: sum(result[key] for result in results) for key in ("epoch", "step", "minutes", "cpu_hours")}
-    return {"status": results[0]["status"], **total}
 
 
 def _temperature(robustness: dict[str, Any]) -> dict[str, float]:

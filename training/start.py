@@ -1,8 +1,10 @@
-"""Weights to begin a run with: those of another run, or of a checkpoint."""
+"""Weights to begin a run with, those of another run or of a checkpoint, and what all parts of it took."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -65,6 +67,17 @@ def method_name(config: RunConfig) -> str:
     """Return the method of the last relaxed stage of a training, or ``none``."""
     names = [part.method.get("name", "none") for part in stages(config)]
     return next((name for name in reversed(names) if name != "none"), "none")
+
+
+def cost(run: Path, config: RunConfig) -> dict[str, Any]:
+    """Return how far a run came, with epochs, steps and times of all stages; {} if one was cut off."""
+    folders = [run, *(RunFolder(part.start_from).path for part in stages(config)[1:] if part.start_from)]
+    files = [folder / "result.json" for folder in folders]
+    if not all(file.is_file() for file in files):
+        return {}
+    results = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    total = {key: sum(result[key] for result in results) for key in ("epoch", "step", "minutes", "cpu_hours")}
+    return {"status": results[0]["status"], **total}
 
 
 def _check_made(source: str) -> None:

@@ -140,7 +140,7 @@ def test_particles_follow_their_own_protocol(tmp_path):
     run = report("cr", 0.0, partial=0.006) | {"name": "segnn-nbody-paper-cr"}
     write(tmp_path / "paper_protocol", run)
     found = row(fill([], tmp_path), "position", "10⁻³ length²", "cr")
-    assert found == ["42", "200", "20.0", "6.00", "4.90 ± 0.18 (2,000 epochs)"]
+    assert found == ["42", "200", "–", "20.0", "6.00", "4.90 ± 0.18", "–", "2,000"]
     write(tmp_path / "paper_protocol", run | {"name": "egno-nbody"})
     with pytest.raises(errors.ConfigError, match="no table of 'nbody' for the run 'egno-nbody'"):
         fill([], tmp_path)

@@ -94,7 +94,8 @@ def test_a_command_that_was_given_is_kept_and_total_energies_are_refused(run, tm
 
 def test_a_run_tells_its_budget_and_a_checkpoint_does_not(run, tmp_path):
     folder = publish(run, tmp_path / "tiny", name="tiny", recipe="schnet-qm9-ace")
-    assert evaluate(run, limit=8)["epochs"] == 3
+    measured = evaluate(run, limit=8)
+    assert measured["epochs"] == measured["cost"]["epoch"] == 3
     assert "epochs" not in evaluate(folder, data={"synthetic": 64}, limit=8)
 
 
