@@ -55,7 +55,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def replacing_folder(path: str | Path) -> Iterator[Path]:
     """Give a temporary folder beside ``path`` to fill; on success it takes the name ``path``, else it goes.
 
-    A folder that had the name before is removed once the new one has it.
+    A folder that had the name before is removed once the new one has it, and takes it back if that fails.
     """
     path = Path(path)
     mark = uuid.uuid4().hex[:8]
@@ -67,6 +67,8 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
             os.replace(path, old)
         os.replace(temporary, path)
     finally:
+        if old.exists() and not path.exists():
+            os.replace(old, path)
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
 

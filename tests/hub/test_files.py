@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from equizoo.hub.files import replacing, replacing_folder
@@ -32,3 +34,19 @@ def test_replacing_folder(tmp_path):
     with pytest.raises(RuntimeError), replacing_folder(target):
         raise RuntimeError
     assert [p.name for p in target.parent.iterdir()] == ["folder"]
+
+
+def test_a_folder_is_not_lost_when_its_replacement_is_interrupted(tmp_path, monkeypatch):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "old").touch()
+    rename, calls = os.replace, []
+
+    def interrupted(source, target):
+        calls.append(source)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        rename(source, target)
+
+    with pytest.raises(KeyboardInterrupt), replacing_folder(tmp_path / "folder"):
+        monkeypatch.setattr(os, "replace", interrupted)
+    assert [p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*")] == ["folder", "folder/old"]
