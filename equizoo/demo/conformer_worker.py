@@ -1,7 +1,6 @@
-"""The process that makes conformers for the demo: one JSON object a line in, one out.
+"""The process that makes conformers for the demo, run by :mod:`equizoo.demo.conformers`.
 
-It has the model and RDKit to itself, so that a request which takes too long, crashes or is stopped ends this
-process only. Run by :mod:`equizoo.demo.conformers`.
+It has the model and RDKit to itself, so that it can be stopped.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from equizoo.demo.worker import serve
+from equizoo.demo.processes import serve
 from equizoo.pipelines import pipeline
 from equizoo.pipelines.conformer_result import Conformers
 from equizoo.pipelines.geometry import Refused

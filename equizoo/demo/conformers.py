@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import base64
 import html
 import threading
@@ -14,17 +13,16 @@ import numpy as np
 from equizoo.demo import limits, models
 from equizoo.demo.answering import Declined, upload, whole_number
 from equizoo.demo.charts import minus, table
-from equizoo.demo.chemistry import Worker
 from equizoo.demo.molecules import COLOURS, atoms
+from equizoo.demo.processes import Worker
 from equizoo.demo.viewer import balls, widest
 
 TASK = "conformers"
 FILES = (".sdf",)
 _OTHERS = "#9fb4c9"
-_WORKER = Worker(limits.CONFORMER_SECONDS, "equizoo.demo.conformer_worker")
+_WORKER = Worker("equizoo.demo.conformer_worker", "molecule", limits.CONFORMER_SECONDS)
 _TURN = threading.Lock()
 _asking: list[str] = []
-atexit.register(_WORKER.close)
 
 
 def make(
@@ -67,12 +65,9 @@ def make(
     with _TURN:
         _asking.append(visitor)
         try:
-            reply = _WORKER.ask(request)
+            return _WORKER.ask(request)
         finally:
             _asking.clear()
-    if "error" in reply:
-        raise Declined(reply["error"])
-    return reply
 
 
 def stop(visitor: str) -> None:

@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from equizoo.demo import chemistry, clouds, limits, models, molecules, particles, shapes, snippets
+from equizoo.demo import clouds, limits, models, molecules, particles, shapes, snippets
 from equizoo.demo.answering import Declined, upload, whole_number
 from equizoo.demo.charts import bars, lines, scientific
 from equizoo.demo.space import main as write_space
 from equizoo.demo.viewer import packed
 from equizoo.pipelines import pipeline
 
-ELEMENTS = ("H", "C", "N", "O", "F")
 MODEL = "schnet-qm9-ace"
 
 
@@ -60,19 +59,6 @@ def test_files_of_molecules(tmp_path):
         (tmp_path / "two.csv").touch()
         with pytest.raises(Declined, match=message):
             molecules.read(MODEL, None, tmp_path / name)
-
-
-def test_a_worker_that_takes_too_long_is_ended_and_replaced():
-    worker = chemistry.Worker(seconds=0.0)
-    with pytest.raises(Declined, match="took more than 0 s"):
-        worker.ask({"smiles": "C"})
-    worker.seconds = 60.0
-    request = {"smiles": "C", "elements": ELEMENTS, "max_atoms": 9, "seed": 0}
-    assert worker.ask(request)["z"] == [6, 1, 1, 1, 1]
-    worker._process.kill()
-    worker._process.wait()
-    assert worker.ask({**request, "smiles": 3})["error"] == "the molecule cannot be read"
-    worker.close()
 
 
 @pytest.mark.parametrize("name", shapes.SHAPES[:-1])

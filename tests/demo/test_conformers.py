@@ -8,7 +8,7 @@ import pytest
 
 from equizoo.demo import conformer_worker, conformers
 from equizoo.demo.answering import Declined
-from equizoo.demo.chemistry import Worker
+from equizoo.demo.processes import Worker
 from tests.pipelines.conformer_samples import build
 
 REQUEST = {"model": "small", "n": 4, "seed": 0, "steps": 2}
@@ -46,7 +46,7 @@ def test_what_is_no_molecule_is_refused(answer, tmp_path):
 
 
 def test_a_request_that_is_stopped_ends():
-    worker = Worker(1e-3, "equizoo.demo.conformer_worker")
+    worker = Worker("equizoo.demo.conformer_worker", "molecule", 1e-3)
     worker.interrupt()  # nothing runs: nothing happens
     conformers.stop("nobody")
     with pytest.raises(Declined, match="no model"):

@@ -1,22 +1,14 @@
-"""The process that reads molecules for the demo: one JSON object a line in, one out.
-
-Molecules from strangers are parsed and embedded here, apart from the server: a request that takes too long or
-crashes ends this process only. Run by :mod:`equizoo.demo.chemistry`.
-"""
+"""The process that parses and embeds molecules for the demo, run by :mod:`equizoo.demo.chemistry`."""
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from equizoo.demo.processes import serve
 from equizoo.pipelines.geometry import BONDED, Refused, relative_distances
 from equizoo.pipelines.molecules import Molecule, Preparation, expand
 from equizoo.pipelines.readers import Entry
-
-_MEMORY = 4 * 2**30  # bytes
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -68,22 +60,6 @@ def _bonds(molecule: Molecule) -> list[list[int]]:
         ]
     near = relative_distances(molecule.z, molecule.pos) < BONDED
     return [[i, j, 1] for i in range(len(near)) for j in range(i) if near[i, j]]
-
-
-def serve(reply_to: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Say that it is ready, then answer requests until the input ends."""
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    sys.stdout.write("{}\n")
-    sys.stdout.flush()
-    for line in sys.stdin:
-        try:
-            reply = reply_to(json.loads(line))
-        except Exception:  # whatever a file does to a parser, the next request is answered
-            reply = {"error": "the molecule cannot be read"}
-        sys.stdout.write(json.dumps(reply) + "\n")
-        sys.stdout.flush()
 
 
 if __name__ == "__main__":
