@@ -61,7 +61,7 @@ class PublishedBranches(nn.Module):
         self.features, self.positions = nn.Linear(inputs, width), nn.Linear(3, 3)
         for layer in layers:
             chain = nn.Sequential(nn.BatchNorm1d(width), nn.Linear(width, width))
-            layer.features.relaxation = Relaxation(spectral_normalise(chain))
+            layer.features.relaxation = Relaxation(spectral_normalise(chain), chained=True)
             first, second = nn.Linear(3, width), nn.Linear(width, 3)
             norm = nn.BatchNorm1d(3), nn.BatchNorm1d(width)
             branch = nn.Sequential(norm[0], first, nn.SiLU(), norm[1], second)
@@ -75,14 +75,8 @@ class PublishedBranches(nn.Module):
         return term.add(x, term.branch(self.positions(before).flatten(0, 1)).view_as(x))
 
     def change(self, layer: BodyLayer, h: Tensor, chain: Tensor) -> tuple[Tensor, Tensor]:
-        """Add the term to features ``h`` (T, N, C); return them and the chain ``(T·N, C)`` after this layer.
-
-        Raises:
-            ValueError: The layer has lost its branch.
-        """
+        """Add the term to features ``h`` (T, N, C); return them and the chain ``(T·N, C)`` behind it."""
         term = layer.features.relaxation
-        if term is None:
-            raise ValueError("a layer has lost its branch on the features, but later layers need it")
         if not term.enabled:
             return h, chain
         chain = term.branch(chain)

@@ -156,7 +156,7 @@ class SchNet(PropertyModel):
         width, out = self.config.hidden, Scalars(self.config.hidden)
         for layer in self.interactions:
             if self.config.branch == "positions":
-                layer.relaxation = Relaxation(NormalisedLinear(width), None, out)
+                layer.relaxation = Relaxation(NormalisedLinear(width), None, out, chained=True)
             else:
                 first, second = nn.Linear(width + 3, width, bias=False), nn.Linear(width, width, bias=False)
                 branch = spectral_normalise(nn.Sequential(first, nn.SiLU(), second), power_iterations=1)
@@ -169,11 +169,7 @@ class SchNet(PropertyModel):
         weight, offset = self.relaxation.weight.T, self.relaxation.bias
         count = centred.shape[0]
         covariance = centred.T @ centred / count
-        for k, layer in enumerate(self.interactions):
-            if layer.relaxation is None:
-                raise ValueError(
-                    f"interactions.{k} has lost its branch, but branches of later layers need it"
-                )
+        for layer in self.interactions:
             weight, offset = layer.relaxation.branch.compose(weight, offset, covariance, count)
             yield torch.addmm(offset, centred, weight)
 

@@ -41,6 +41,15 @@ def exponential(kind):
     return kind.type, whole, np.array([*layout, *logs, *(1 / math.factorial(k) for k in range(2, 13))], kind)
 
 
+@numba.njit(cache=True)
+def move_runs(x, y, runs, to, of):
+    """Copy runs of values; ``to`` and ``of`` are columns of ``runs``: where a run is in y and in x."""
+    for n in range(runs.shape[0]):
+        target, source = runs[n, to], runs[n, of]
+        for c in range(runs[n, 2]):
+            y[target + c] = x[source + c]
+
+
 @numba.njit(fastmath=True, cache=True)
 def _set(x, x_at, x_row, rows, a, column, y, y_at, y_row, channels, start, stop):
     for e in range(start, stop):

@@ -52,7 +52,7 @@ class FusedProduct(torch.autograd.Function):
         bias: Tensor | None, *tensors: Tensor,
     ) -> Tensor:  # fmt: skip
         """Run :func:`product` and keep what the gradient needs."""
-        packed, count = weight.index_select(0, plan.order), a.shape[0]
+        packed, count = plan.pack(weight), a.shape[0]
         tensors = tuple([x.contiguous() for x in tensors])
         kept = () if gate is None else (a.new_empty(count * plan.dim), a.new_empty(count, gate.width))
         out = product(plan, gate, rows, a, packed, bias, tensors, *kept)
@@ -81,7 +81,7 @@ class FusedProduct(torch.autograd.Function):
         if plan.products:
             _early_backward(plan, ctx.rows, a, wide, tensors, grad_y, grad_wide, grads, needed)
         grads = [x if need else None for x, need in itertools.zip_longest(grads, needed)]
-        return None, None, None, None, grad_packed.index_select(0, plan.inverse), grad_bias, *grads
+        return None, None, None, None, plan.unpack(grad_packed), grad_bias, *grads
 
 
 def product(

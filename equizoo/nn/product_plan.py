@@ -40,7 +40,6 @@ class ProductPlan:
         places: Where the output blocks lie before and after they are made features.
         tables: Blocks, outs, and terms, as :mod:`equizoo.nn._product_kernels` takes them.
         order: Permutation of the flat weights that packs the matrices one after the other.
-        inverse: The inverse permutation.
     """
 
     def __init__(
@@ -75,7 +74,7 @@ class ProductPlan:
         self._shapes = [tuple(index.shape) for index in indices]
         self._sizes = [index.numel() for index in indices]
         self.order = torch.cat([index.flatten() for index in indices])
-        self.inverse = self.order.argsort()
+        self._runs = _runs(self.order.numpy())
         self.tables = self._tables()
 
     def _couple(
@@ -117,6 +116,22 @@ class ProductPlan:
         blocks, outs = np.array(early, np.uint64).reshape(-1, 9), np.array(late, np.uint64).reshape(-1, 6)
         return blocks, outs, self.early.table, self.late.table
 
+    def pack(self, weight: Tensor) -> Tensor:
+        """Return flat weights in the order of the plan, by a compiled kernel and without a gradient."""
+        from equizoo.nn._product_kernels import move_runs
+
+        packed = torch.empty_like(weight)
+        move_runs(weight.detach().contiguous().numpy(), packed.numpy(), self._runs, 0, 1)
+        return packed
+
+    def unpack(self, packed: Tensor) -> Tensor:
+        """Undo :meth:`pack`."""
+        from equizoo.nn._product_kernels import move_runs
+
+        weight = torch.empty_like(packed)
+        move_runs(packed.numpy(), weight.numpy(), self._runs, 1, 0)
+        return weight
+
     def matrices(self, packed: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Cut packed weights into the matrices of ``blocks`` and those of ``outs``."""
         parts = packed.split_with_sizes(self._sizes)
@@ -143,6 +158,12 @@ class ProductPlan:
         for o, w in zip(self._filled, tall, strict=True):
             outs[o] = outs[o] + mixed[o] @ w
         return outs
+
+
+def _runs(order: np.ndarray) -> np.ndarray:
+    """Return runs of consecutive numbers: where each begins, the number there, and its length."""
+    starts = np.flatnonzero(np.diff(order, prepend=-2) != 1)
+    return np.stack([starts, order[starts], np.diff(starts, append=len(order))], 1).astype(np.uint64)
 
 
 def _extent(indices: Sequence[Tensor], axis: int) -> int:

@@ -75,10 +75,6 @@ class TensorProduct(nn.Module):
         self.weight = nn.Parameter(torch.cat([_uniform(size, fan_in[target]) for size, target in pieces]))
         self.plan = ProductPlan(paths, where, inputs, self.shapes, sources)
         self.gate: Gate | None = None
-        self._packed: tuple[Any, Any] = (None, None)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_packed": (None, None)}
 
     def forward(
         self, tensors: Sequence[Tensor], a: Tensor, rows: Sequence[Tensor | None] | None = None
@@ -99,21 +95,13 @@ class TensorProduct(nn.Module):
             if torch.is_grad_enabled():
                 return FusedProduct.apply(plan, self.gate, rows, a, self.weight, self.bias, *tensors)
             tensors = [x.contiguous() for x in tensors]
-            return product(plan, self.gate, rows, a, self._packed_weight(), self.bias, tensors)
+            return product(plan, self.gate, rows, a, plan.pack(self.weight), self.bias, tensors)
         outs = plan.run(self.weight[plan.order.to(self.weight.device)], tensors, rows, a)
         if self.bias is not None:
             parts = self.bias.split([self.shapes[i][1] for i in self._scalars])
             for i, part in zip(self._scalars, parts, strict=True):
                 outs[i] = outs[i] + part
         return join_blocks(outs if self.gate is None else self.gate(outs))
-
-    def _packed_weight(self) -> Tensor:
-        """Return the weights in the order of the plan, without a gradient; kept until they change."""
-        key = (self.weight.data_ptr(), self.weight._version, self.weight.dtype)
-        if self._packed[0] != key:
-            self._packed = key, self.weight.detach()[self.plan.order]
-        packed: Tensor = self._packed[1]
-        return packed
 
 
 def _irreps(irreps: Any) -> Any:

@@ -82,10 +82,14 @@ class VectorAttention(nn.Module):
         o1, o2, o3 = self.output(received).split(width, 1)
         dx, dvec = (first * second).sum(1) * o2 + o3, third * o1.unsqueeze(1) + moved
         terms = self.scalar_change.relaxation, self.vector_change.relaxation
-        if terms[0] is None or terms[1] is None:
+        if terms == (None, None):
             return dx, dvec
         whole = torch.cat([inputs[0], inputs[1].flatten(1)], 1)
-        return terms[0](dx, whole), terms[1](dvec.flatten(1), whole).view_as(dvec)
+        if terms[0] is not None:
+            dx = terms[0](dx, whole)
+        if terms[1] is not None:
+            dvec = terms[1](dvec.flatten(1), whole).view_as(dvec)
+        return dx, dvec
 
     def relax(self, rank: int) -> None:
         """Add unconstrained terms of low rank to both changes, with ``‖f_neq(x)‖ <= ‖x‖``.

@@ -43,6 +43,7 @@ class _Ace(Method):
             raise ValueError(f"decay is None, 'linear' or 'cosine', got {decay!r}")
         self.dual_lr, self.dual_optimizer = dual_lr, dual_optimizer
         self.gamma_lr, self.decay = gamma_lr, decay
+        self._checked = False
         zeros = torch.zeros_like(self.gammas.detach())
         self.register_buffer("dual", zeros)
         if dual_optimizer == "adam":
@@ -60,6 +61,19 @@ class _Ace(Method):
 
     def _rate(self, rate: float) -> float:
         return rate * _DECAYS[self.decay](self.progress)
+
+    def _check_used(self) -> None:
+        """Raise in the first step if a branch got no gradient: its γ would fall to 0 and mean nothing."""
+        if self._checked:
+            return
+        for name, term in self.layers.items():
+            weights = [weight for weight in term.branch.parameters() if weight.requires_grad]
+            if term.enabled and weights and all(weight.grad is None for weight in weights):
+                raise RuntimeError(
+                    f"the branch of layer {name!r} took no part in the loss: nothing calls the layer (if the "
+                    "module around it uses its weights, relax that one), or backward() was not called"
+                )
+        self._checked = True
 
     def _ascend(self, violation: Tensor) -> None:
         """Take one ascent step of λ along ``violation`` ``(L,)``, plain or by Adam."""
@@ -140,7 +154,12 @@ class AceEquality(_Ace):
 
     @torch.no_grad()
     def after_backward(self) -> None:
-        """Ascend in λ with γ as it was in the forward pass, then move γ if the method owns it."""
+        """Ascend in λ with γ as it was in the forward pass, then move γ if the method owns it.
+
+        Raises:
+            RuntimeError: In the first step, a branch took no part in the loss.
+        """
+        self._check_used()
         self._ascend(self.gammas)
         self._step_gammas()
 
@@ -201,7 +220,12 @@ class AceResilient(_Ace):
 
     @torch.no_grad()
     def after_backward(self) -> None:
-        """Ascend in λ >= 0 with γ and u as they were, then move γ and u if the method owns them."""
+        """Ascend in λ >= 0 with γ and u as they were, then move γ and u if the method owns them.
+
+        Raises:
+            RuntimeError: In the first step, a branch took no part in the loss.
+        """
+        self._check_used()
         slack_gradient = self.rho * self.slack - self.dual
         self._ascend(self.gammas.abs() - self.slack)
         self.dual.clamp_(min=0)

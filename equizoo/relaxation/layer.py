@@ -26,6 +26,8 @@ class Relaxation(nn.Module):
         in_type: Feature type of the branch's input (see :mod:`equizoo.symmetry.features`), or None.
         out_type: Feature type of the layer's output, or None.
         gamma: Initial γ; the published experiments start at 1.
+        chained: Whether the branches of other layers need the output of this one, so that such terms can
+            only be dropped together.
 
     Attributes:
         gamma: Scalar parameter γ.
@@ -42,10 +44,15 @@ class Relaxation(nn.Module):
     """
 
     def __init__(
-        self, branch: nn.Module, in_type: Any = None, out_type: Any = None, gamma: float = 1.0
+        self,
+        branch: nn.Module,
+        in_type: Any = None,
+        out_type: Any = None,
+        gamma: float = 1.0,
+        chained: bool = False,
     ) -> None:
         super().__init__()
-        self.branch = branch
+        self.branch, self.chained = branch, chained
         self.gamma = nn.Parameter(torch.tensor(float(gamma)))
         self.in_type, self.out_type = in_type, out_type
         self.modulation: Tensor | None = None
@@ -87,17 +94,20 @@ class Relaxation(nn.Module):
 def relaxations(model: nn.Module) -> dict[str, Relaxation]:
     """Return the relaxed layers of ``model``, by the name of the layer that holds each.
 
+    Raises:
+        ValueError: A term is not called ``relaxation``: projecting would not find it.
+
     Example:
         >>> layer = nn.Linear(4, 4)
         >>> _ = relax(nn.Sequential(layer), {"0": nn.Linear(4, 4)})
         >>> list(relaxations(nn.Sequential(layer)))
         ['0']
     """
-    return {
-        name.removesuffix("relaxation").removesuffix("."): module
-        for name, module in model.named_modules()
-        if isinstance(module, Relaxation)
-    }
+    terms = {name: module for name, module in model.named_modules() if isinstance(module, Relaxation)}
+    for name in terms:
+        if name.rpartition(".")[2] != "relaxation":
+            raise ValueError(f"the layer's attribute that holds a Relaxation is 'relaxation', not {name!r}")
+    return {name.removesuffix("relaxation").removesuffix("."): term for name, term in terms.items()}
 
 
 def _add_relaxation(layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
@@ -115,7 +125,9 @@ def relax(
     """Relax layers of any ``nn.Module`` in place: each computes ``f_eq(x) + γ·f_neq(x)`` from now on.
 
     A layer that has an attribute ``relaxation`` (None) applies the term in its own forward pass; to any
-    other layer the term is added from outside, and its branch takes the positional inputs of the layer.
+    other layer the term is added from outside when the layer is called, and its branch takes the positional
+    inputs of the layer. A layer whose weights are used without calling it, such as ``out_proj`` of
+    ``nn.MultiheadAttention``, cannot be relaxed: relax the module around it.
 
     Args:
         model: The equivariant network.

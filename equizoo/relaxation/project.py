@@ -49,6 +49,8 @@ def project(model: nn.Module) -> nn.Module:
 def fold(model: nn.Module, tolerance: float = 1e-3) -> nn.Module:
     """Return a copy of ``model`` in which layers with ``|γ| <= tolerance`` have lost their term.
 
+    Terms whose branches are a chain are lost together or not at all.
+
     Args:
         model: A relaxed network; it is left as it is.
         tolerance: Largest ``|γ|`` that counts as zero [1].
@@ -61,8 +63,11 @@ def fold(model: nn.Module, tolerance: float = 1e-3) -> nn.Module:
     """
     if tolerance < 0:
         raise ValueError(f"tolerance must not be negative, got {tolerance}")
-    small = {name for name, term in relaxations(model).items() if abs(term.gamma.item()) <= tolerance}
-    return _without(copy.deepcopy(model), small, whole=small == set(relaxations(model)))
+    terms = relaxations(model)
+    small = {name for name, term in terms.items() if abs(term.gamma.item()) <= tolerance}
+    if not _chain(model) <= small:
+        small -= _chain(model)
+    return _without(copy.deepcopy(model), small, whole=small == set(terms))
 
 
 def drop(model: nn.Module, names: Iterable[str]) -> nn.Module:
@@ -77,6 +82,7 @@ def drop(model: nn.Module, names: Iterable[str]) -> nn.Module:
 
     Raises:
         KeyError: A name is not a relaxed layer of ``model``.
+        ValueError: Only some terms of a chain are named.
 
     Example:
         >>> from equizoo.relaxation import relax
@@ -89,12 +95,18 @@ def drop(model: nn.Module, names: Iterable[str]) -> nn.Module:
         raise KeyError(
             f"no relaxed layer named {sorted(names - known)}; the relaxed layers are {sorted(known)}"
         )
+    if names & _chain(model) and not _chain(model) <= names:
+        raise ValueError(f"the branches of {sorted(_chain(model))} are a chain: drop all of them or none")
     return _without(copy.deepcopy(model), names, whole=names == known)
+
+
+def _chain(model: nn.Module) -> set[str]:
+    return {name for name, term in relaxations(model).items() if term.chained}
 
 
 def _without(model: nn.Module, names: set[str], *, whole: bool) -> nn.Module:
     for name, module in list(model.named_modules()):
-        if getattr(module, "relaxation", None) is None or not (whole or name in names):
+        if not isinstance(getattr(module, "relaxation", None), nn.Module) or not (whole or name in names):
             continue
         module.relaxation = None
         for key, hook in list(module._forward_hooks.items()):

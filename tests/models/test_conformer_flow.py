@@ -9,7 +9,7 @@ import torch
 from equizoo.models.conformer_flow import ConformerFlow, ConformerFlowConfig
 from equizoo.models.molecule_batch import Molecule, MoleculeBatch, pair_kinds
 from equizoo.relaxation.layer import projected, relaxations
-from equizoo.relaxation.project import project_state
+from equizoo.relaxation.project import fold, project_state
 from equizoo.symmetry import SO3, equivariance_error
 from equizoo.symmetry.groups import Translations
 
@@ -109,6 +109,16 @@ def test_projection_leaves_the_plain_field() -> None:
     with torch.no_grad(), projected(relaxed):
         torch.testing.assert_close(relaxed(**x), plain(**x))
     assert equivariance_error(relaxed, x, SO3()).rel_mean > 1e-4
+
+
+def test_each_term_of_a_layer_works_alone() -> None:
+    relaxed, x = model(relaxed=True, rank=8), inputs(chain(6), chain(4))
+    for name, term in relaxations(relaxed).items():
+        term.gamma.data.fill_(0.0 if "scalar" in name else 1.0)
+    with torch.no_grad():
+        partial = fold(relaxed)
+        assert len(relaxations(partial)) == SMALL["layers"]
+        torch.testing.assert_close(partial(**x), relaxed(**x), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(

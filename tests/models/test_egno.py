@@ -8,7 +8,7 @@ from torch import nn
 
 from equizoo.models import build_model
 from equizoo.models.egno import EGNO, EGNOConfig
-from equizoo.relaxation import project, projected, relaxations
+from equizoo.relaxation import fold, project, projected, relaxations
 from equizoo.symmetry import (
     O3,
     SO2,
@@ -193,10 +193,12 @@ def test_layers_state_what_they_add_to_the_error():
 
 
 def test_a_published_chain_cannot_lose_a_link():
-    model = small(relaxed=True, branch="published", layers=3)
-    model.layers[0].features.relaxation = None
-    with pytest.raises(ValueError, match="lost its branch"):
-        model(**bodies(0, 1, DOUBLE))
+    model = small(relaxed=True, branch="published", layers=3).eval()
+    for name in ("layers.0.features", "layers.1.positions"):
+        relaxations(model)[name].gamma.data.zero_()
+    folded = fold(model)
+    assert relaxations(model).keys() - relaxations(folded).keys() == {"layers.1.positions"}
+    assert torch.equal(folded(**bodies(0, 1, DOUBLE)), model(**bodies(0, 1, DOUBLE)))
 
 
 def test_standing_still_can_be_trained_on():

@@ -7,7 +7,7 @@ import torch
 
 from equizoo.models.schnet import SchNet, SchNetConfig
 from equizoo.relaxation import relaxations
-from equizoo.relaxation.project import drop
+from equizoo.relaxation.project import drop, fold
 from equizoo.symmetry import SO3, layer_equivariance_errors
 from tests.molecule_suite import ELEMENTS, TARGETS, MoleculeSuite
 from tests.suite import SIZES, rng
@@ -110,12 +110,12 @@ def test_the_relaxed_model_still_ignores_translations():
     assert TestSchNet().error(model, Translations(10.0), torch.float64) < 1e-9
 
 
-def test_a_published_branch_needs_those_before_it():
-    model = TestPublishedSchNet().build(relaxed=True)
-    inputs = molecule(dtype=torch.float64)
-    assert drop(model, ["interactions.1"])(**inputs).isfinite().all()
-    with pytest.raises(ValueError, match=r"interactions\.0 has lost its branch"):
-        drop(model, ["interactions.0"])(**inputs)
+def test_published_branches_are_lost_together():
+    model, inputs = TestPublishedSchNet().build(relaxed=True), molecule(dtype=torch.float64)
+    terms = relaxations(model)
+    terms["interactions.0"].gamma.data.zero_()
+    assert torch.equal(fold(model)(**inputs), model(**inputs))
+    assert drop(model, terms)(**inputs).isfinite().all()
 
 
 def test_atoms_beyond_the_cutoff_do_not_interact():

@@ -96,9 +96,18 @@ def test_new_weights_are_seen_without_gradients():
         layer.weight.mul_(2)
         layer.bias.mul_(2)
         assert not torch.equal(before, layer(xs, problem.a))
-        layer.weight = torch.nn.Parameter(layer.weight / 2)
-        layer.bias.div_(2)
+        layer.weight.data.div_(2)  # as averages of weights do: no version counter sees it
+        layer.bias.data.div_(2)
         assert torch.equal(layer(xs, problem.a), before)
+        layer.weight = torch.nn.Parameter(2 * layer.weight)
+        assert not torch.equal(layer(xs, problem.a), before)
+
+
+def test_layers_that_were_built_for_inference_run():
+    with torch.inference_mode():
+        problem = Problem()
+        xs = [torch.randn(EDGES, dim).double() for dim in (41, 41, 2)]
+        assert torch.equal(problem.plain(xs, problem.a), problem.plain(xs, problem.a))
 
 
 def test_a_gradient_of_the_attributes_goes_through_torch():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from equizoo.relaxation import AceEquality, AceResilient, Relaxation
+from equizoo.relaxation import AceEquality, AceResilient, Relaxation, relax, relaxations
 
 
 def descend(method, primal, steps, slope=0.0, curvature=0.0):
@@ -181,3 +181,12 @@ def test_published_gammas_belong_to_the_primal_optimiser():
 def test_bad_options(cls, options, message):
     with pytest.raises(ValueError, match=message):
         cls(scalar_layer(), **options)
+
+
+@pytest.mark.parametrize("cls", [AceEquality, AceResilient])
+def test_a_branch_that_took_no_part_is_named(cls):
+    net = relax(nn.MultiheadAttention(4, 2), {"out_proj": nn.Linear(4, 4)})  # its forward is never called
+    method, x = cls(relaxations(net)), torch.ones(3, 1, 4)
+    (net(x, x, x)[0].square().sum() + method.penalty()).backward()
+    with pytest.raises(RuntimeError, match="branch of layer 'out_proj' took no part"):
+        method.after_backward()

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from equizoo.relaxation import Relaxation, fold, project, project_state, projected, relax, relaxations
+from equizoo.relaxation.project import drop
 from equizoo.relaxation.recm import RecmStyle
 from equizoo.symmetry import Vectors
 
@@ -132,6 +133,30 @@ def test_fold_of_every_term_is_the_projection(net, x):
     folded = fold(net, tolerance=0.5)
     assert torch.equal(folded(x), project(net)(x))
     assert not folded.config.relaxed
+
+
+def test_the_terms_of_a_chain_are_dropped_together(net, x):
+    for layer in (net.native, net.foreign):
+        layer.relaxation.chained = True
+    net.native.relaxation.gamma.data.zero_()
+    assert list(relaxations(fold(net))) == ["native", "foreign"]
+    assert torch.equal(fold(net)(x), net(x))
+    with pytest.raises(ValueError, match="are a chain: drop all of them or none"):
+        drop(net, ["foreign"])
+    assert list(relaxations(drop(net, ["foreign", "native"]))) == []
+
+
+def test_a_term_under_another_name_is_refused():
+    layer = nn.Module()
+    layer.extra = Relaxation(nn.Linear(2, 2))
+    with pytest.raises(ValueError, match="is 'relaxation', not 'extra'"):
+        project(layer)
+
+
+def test_attributes_of_that_name_that_are_no_modules_stay():
+    layer = nn.Linear(2, 2)
+    layer.relaxation = 0.5
+    assert project(layer).relaxation == 0.5
 
 
 def test_fold_refuses_a_negative_tolerance(net):
