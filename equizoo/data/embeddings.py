@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from equizoo.data.mmff import minimise
 from equizoo.data.molecule_graphs import molecule_graph, stereo_kept
 
 _SECONDS, _ATTEMPTS = 20, 30
@@ -94,6 +95,6 @@ def relax_mmff(mol: Any, pos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     with rdBase.BlockLogs():
         if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(copy):
             raise ValueError(f"MMFF94 has no parameters for {Chem.MolToSmiles(Chem.RemoveHs(copy))}")
-        done = rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(copy, maxIters=_MMFF_STEPS)
+        energies, _ = minimise(copy, _MMFF_STEPS)
     relaxed = np.array([conformer.GetPositions() for conformer in copy.GetConformers()])
-    return relaxed.reshape(pos.shape), np.array([energy for _, energy in done])
+    return relaxed.reshape(pos.shape), energies

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from equizoo.data.embeddings import with_positions
+from equizoo.data.mmff import minimise
 from equizoo.pipelines.geometry import Refused, relax_xtb
 
 POLISHES = ("mmff", "xtb")
@@ -68,17 +69,10 @@ def polish_mmff(mol: Any, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def _minimised(mol: Any, positions: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return positions (K, N, 3), energies (K,) [kcal/mol], and whether each minimisation converged (K,)."""
     from rdkit import rdBase
-    from rdkit.Chem import rdForceFieldHelpers
 
     copy = with_positions(mol, positions)
-    energies, converged = np.full(len(positions), np.nan), np.zeros(len(positions), dtype=bool)
     with rdBase.BlockLogs():
-        parameters = rdForceFieldHelpers.MMFFGetMoleculeProperties(copy)
-        for k in range(len(positions)):
-            field = rdForceFieldHelpers.MMFFGetMoleculeForceField(copy, parameters, confId=k)
-            field.Initialize()
-            converged[k] = field.Minimize(maxIts=steps) == 0
-            energies[k] = field.CalcEnergy()
+        energies, converged = minimise(copy, steps)
     relaxed = [conformer.GetPositions() for conformer in copy.GetConformers()]
     return np.array(relaxed).reshape(positions.shape), energies, converged
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from equizoo.data.mmff import perpendicular
+
 _SHORT, _LONG, _CLASH = 0.75, 1.25, 0.7  # multiples of a bound
 _MOST_SYMMETRIES = 1000
 
@@ -23,7 +25,7 @@ def sound(mol: Any, positions: np.ndarray) -> np.ndarray:
         positions: (K, N, 3) positions [Å].
 
     Returns:
-        (K,) bool; False where a coordinate is not finite.
+        (K,) bool; False where a coordinate is not finite, or an allene is flat.
 
     Example:
         >>> from rdkit import Chem
@@ -46,6 +48,7 @@ def sound(mol: Any, positions: np.ndarray) -> np.ndarray:
     for k in np.flatnonzero(kept):
         distance = np.linalg.norm(positions[k, i] - positions[k, j], axis=-1)
         kept[k] = ((distance >= least) & (distance <= most)).all()
+    kept[kept] = perpendicular(mol, positions[kept])
     return kept
 
 

@@ -72,9 +72,10 @@ class ConformerPipeline:
     An input is a SMILES string, an RDKit ``Mol``, or a path to an ``.sdf``, ``.smi`` or ``.csv`` file. Every
     conformer that is returned has the tetrahedral centres and double bonds that were asked for, by the signs
     of its volumes and as RDKit reads them from the positions; those that an input leaves open are chosen
-    once, so that all conformers are of one isomer, and reported. Samples with another stereochemistry, or
-    with atoms in each other's way, are rejected, counted and drawn again, up to three times as many as asked
-    for. Copies are left out, so that a rigid molecule has fewer conformers than asked for.
+    once and reported, so that all conformers are of one isomer, but for the axes of allenes: both senses of
+    an axis are made. Samples with another stereochemistry, with a flat allene or with atoms in each other's
+    way are rejected, counted and drawn again, up to three times as many as asked for. Copies are left out, so
+    that a rigid molecule has fewer conformers than asked for.
 
     Radicals, separate fragments, elements that the model never saw and molecules of more than 100 heavy atoms
     are refused with the reason. Molecules larger than those of the training set and ions are answered and

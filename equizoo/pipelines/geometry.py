@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from equizoo.data.mmff import minimise
 from equizoo.data.tight_binding import Relaxed, relax_tight_binding
 
 #: Two atoms nearer than this [Å] are one atom given twice.
@@ -64,7 +65,7 @@ def embed(mol: Any, seed: int) -> np.ndarray:
                 "no 3-D geometry: the embedding failed; the rings or the stereochemistry may be impossible"
             )
         for _ in range(_MMFF_ROUNDS):
-            if rdForceFieldHelpers.MMFFOptimizeMolecule(mol, maxIters=_MMFF_STEPS) == 0:
+            if minimise(mol, _MMFF_STEPS)[1].all():
                 return np.array(mol.GetConformer().GetPositions())
     raise Refused("no 3-D geometry: the MMFF94 minimisation did not converge")
 

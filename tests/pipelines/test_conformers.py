@@ -1,16 +1,21 @@
 """Conformers: how many, of which isomer, in which order, and that a seed holds."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from rdkit import Chem
+from rdkit.Chem import rdForceFieldHelpers
+from rdkit.Chem.rdMolTransforms import GetDihedralDeg
 
+from equizoo.data.embeddings import with_positions
 from equizoo.pipelines import conformers, pipeline
 from equizoo.pipelines.conformer_embedding import embedding
+from equizoo.pipelines.conformer_selection import sound
 from equizoo.pipelines.conformers import ConformerPipeline
-from equizoo.pipelines.geometry import Refused
+from equizoo.pipelines.geometry import Refused, embed
 from tests.pipelines.conformer_samples import DOMAIN, Guide, build, isomer, small_flow
 
 
@@ -231,3 +236,30 @@ def test_bad_options_and_models(make: ConformerPipeline) -> None:
     model.card = type("Card", (), {"task": "molecule-properties"})()
     with pytest.raises(ValueError, match="is one for molecule-properties"):
         pipeline("conformers", model)
+
+
+def flat_difluoroallene() -> tuple[Any, np.ndarray]:
+    """Return 1,3-difluoroallene and its planar positions, where MMFF94 alone leads."""
+    mol = Chem.AddHs(Chem.MolFromSmiles("FC=C=CF"))
+    copy = with_positions(mol, embedding(mol, 0)[None])
+    rdForceFieldHelpers.MMFFOptimizeMolecule(copy, maxIters=2000)
+    return mol, copy.GetConformer().GetPositions()
+
+
+@pytest.mark.parametrize("polish", [None, "mmff"])
+@pytest.mark.parametrize("prior", ["etkdg", "mmff"])
+def test_allenes_are_not_flattened(prior: str, polish: str | None) -> None:
+    answer = build(small_flow(prior))("FC=C=CF", n=4, polish=polish)
+    torsions = [GetDihedralDeg(conformer, 0, 1, 3, 4) for conformer in answer.mol.GetConformers()]
+    assert np.abs(torsions) == pytest.approx(90, abs=20)
+
+
+def test_a_flat_allene_is_no_conformer() -> None:
+    mol, flat = flat_difluoroallene()
+    assert sound(mol, np.stack([flat, embedding(mol, 0)])).tolist() == [False, True]
+
+
+def test_the_geometry_of_an_allene_is_perpendicular() -> None:
+    mol, _ = flat_difluoroallene()
+    conformer = with_positions(mol, embed(mol, 0)[None]).GetConformer()
+    assert abs(GetDihedralDeg(conformer, 0, 1, 3, 4)) == pytest.approx(90, abs=3)

@@ -1,0 +1,57 @@
+"""MMFF94 with the axes of cumulated double bonds held."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from rdkit import Chem
+from rdkit.Chem import rdForceFieldHelpers, rdMolTransforms
+
+from equizoo.data.embeddings import embed_many, relax_mmff, with_positions
+from equizoo.data.mmff import axes, minimise, perpendicular
+
+
+def hydrogenated(smiles: str) -> Any:
+    return Chem.AddHs(Chem.MolFromSmiles(smiles))
+
+
+def angles(mol: Any, positions: np.ndarray) -> np.ndarray:
+    """Return the size of the torsion about the first axis, in degrees, of each conformer."""
+    found = with_positions(mol, positions).GetConformers()
+    return np.abs([rdMolTransforms.GetDihedralDeg(one, *axes(mol)[0]) for one in found])
+
+
+@pytest.mark.parametrize(
+    "smiles", ["FC=C=CF", "CC=C=CC", "OC=C=CO", "CN=C=NC", "CC=C=C=C=CC", "C1CCCCC=C=CC1"]
+)
+def test_cumulated_double_bonds_stay_perpendicular(smiles: str) -> None:
+    mol = hydrogenated(smiles)
+    start = embed_many(mol, 4, seed=0)
+    relaxed, energies = relax_mmff(mol, start)
+    assert angles(mol, relaxed) == pytest.approx(90, abs=3)
+    assert perpendicular(mol, relaxed).all()
+    again, same = relax_mmff(mol, relaxed)
+    assert np.abs(angles(mol, again) - angles(mol, relaxed)).max() < 0.1
+    assert same == pytest.approx(energies, abs=1e-3)
+
+
+def test_the_energy_is_that_of_mmff_alone() -> None:
+    mol = hydrogenated("C1CCCCC=C=CC1")
+    relaxed, energies = relax_mmff(mol, embed_many(mol, 1, seed=0))
+    copy = with_positions(mol, relaxed)
+    field = rdForceFieldHelpers.MMFFGetMoleculeForceField(
+        copy, rdForceFieldHelpers.MMFFGetMoleculeProperties(copy)
+    )
+    field.Initialize()
+    assert field.CalcEnergy() == pytest.approx(energies[0], abs=1e-9)
+
+
+@pytest.mark.parametrize("smiles", ["CC(C)CO", "CC=C=O", "CC=C=C=CC", "C1CCCC=C=C1", "C=CC=C"])
+def test_other_molecules_are_left_to_rdkit(smiles: str) -> None:
+    mol = hydrogenated(smiles)
+    assert axes(mol) == []
+    ours, theirs = (with_positions(mol, embed_many(mol, 2, seed=0)) for _ in range(2))
+    minimise(ours, 2000)
+    rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(theirs, maxIters=2000)
+    for one, other in zip(ours.GetConformers(), theirs.GetConformers(), strict=True):
+        assert np.array_equal(one.GetPositions(), other.GetPositions())
