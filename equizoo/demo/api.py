@@ -157,16 +157,16 @@ def equivariance(
             stride at which a body starts.
         model: Name of a model for it.
         variant: "equivariant" or "partial".
-        angles: Rotations about x, y and z [degrees].
-        shift: Along x.
+        angles: Rotations about x, y and z, from -180 to 180 [degrees].
+        shift: Along x, from -5 to 5.
         mirror: "no", "x", "y" or "z".
         dtype: "float32" or "float64".
     """
-    if dtype not in ("float32", "float64") or mirror not in ("no", "x", "y", "z"):
-        raise Declined("dtype must be float32 or float64, and mirror one of no, x, y, z")
+    if dtype not in ("float32", "float64"):
+        raise Declined("dtype must be float32 or float64")
+    motion = lab.motion(_numbers(angles, "angles", (3,)).tolist(), shift, mirror)
     given = lab.subject(kind, model, choice)
     models.check(lab.SUBJECTS[kind], model, variant)
-    motion = symmetry.element(_numbers(angles, "angles", (3,)).tolist(), shift, mirror)
     found = symmetry.compare(model, variant, dtype, given.inputs, motion)
     return {
         "relative_error": found.relative,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from equizoo.data.mocap import SKELETON
-from equizoo.demo import bodies, clouds, models, molecules, particles, symmetry
+from equizoo.demo import bodies, clouds, limits, models, molecules, particles, symmetry
 from equizoo.demo.answering import Declined, number
 from equizoo.demo.gait import figure
 from equizoo.symmetry.element import Element
@@ -94,6 +94,18 @@ def _start(model: str, choice: str) -> tuple[np.ndarray, np.ndarray]:
     phase = number(choice, 0, 1, "the part of the stride")
     here, then = figure(models.info(model).config.domain["motion"], 2, phase)
     return here, then - here
+
+
+def motion(turn: Sequence[float], shift: float, mirror: str) -> Element:
+    """Return the motion that a visitor asks for, see :func:`equizoo.demo.symmetry.element`.
+
+    Raises:
+        Declined: It is none, or larger than the limits.
+    """
+    angles = [number(angle, -limits.TURN, limits.TURN, "an angle") for angle in turn]
+    if mirror not in ("no", "x", "y", "z"):
+        raise Declined("mirror must be one of no, x, y, z")
+    return symmetry.element(angles, number(shift, -limits.SHIFT, limits.SHIFT, "the shift"), mirror)
 
 
 def is_kept(kind: str, motion: Element) -> bool:

@@ -74,7 +74,7 @@ def build() -> gr.Blocks:
         )
         for name, function in ENDPOINTS.items():
             gr.api(function, api_name=name)
-    page.queue(max_size=limits.QUEUE, default_concurrency_limit=limits.AT_ONCE)
+    page.queue(api_open=False, max_size=limits.QUEUE, default_concurrency_limit=limits.AT_ONCE)
     return page
 
 

@@ -7,7 +7,17 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from equizoo.demo import lab, lab_charts, lab_results, lab_scene, models, molecules, snippets, symmetry
+from equizoo.demo import (
+    lab,
+    lab_charts,
+    lab_results,
+    lab_scene,
+    limits,
+    models,
+    molecules,
+    snippets,
+    symmetry,
+)
 from equizoo.demo.answering import Declined, answered, number, timed
 from equizoo.demo.look import status
 from equizoo.demo.parts import QUIET, code_box
@@ -26,7 +36,6 @@ _INTRO = (
     "what is left is round-off, and falls when you compute in float64. A network that kept terms "
     "γ·f<sub>neq</sub> leaves more, however precisely you compute. Turn its γ up and see.</p>"
 )
-_LARGEST_TURN, _LARGEST_SHIFT, _LARGEST_GAMMA = 180.0, 5.0, 20.0
 
 
 class LabTab(NamedTuple):
@@ -67,14 +76,12 @@ def show(
     dtype: str,
 ) -> tuple[str, str, str, str, str, str, str]:
     """Return the scene, errors, chart, answers, γ, status line and code for a moved input."""
-    turn = [number(v, -_LARGEST_TURN, _LARGEST_TURN, "an angle") for v in (x, y, z)]
-    shift = number(shift, -_LARGEST_SHIFT, _LARGEST_SHIFT, "the shift")
-    gamma = number(gamma, -_LARGEST_GAMMA, _LARGEST_GAMMA, "γ")
+    motion = lab.motion((x, y, z), shift, mirror)
+    gamma = number(gamma, -limits.GAMMA, limits.GAMMA, "γ")
     if dtype not in ("float32", "float64"):
         raise Declined("choose float32 or float64")
     picked = chosen(kind, str(choice))
     given = lab.subject(kind, model, picked)
-    motion = symmetry.element(turn, shift, mirror if mirror in ("x", "y", "z") else "no")
 
     def answer() -> dict[str, symmetry.Comparison]:
         return {
@@ -94,7 +101,7 @@ def show(
         lab_results.predictions(given, model, compared),
         lab_charts.gamma_bars(model, gamma),
         status("cpu", seconds, model, dtype),
-        snippets.symmetry(kind, picked, model, last, dtype, turn, shift, mirror, gamma),
+        snippets.symmetry(kind, picked, model, last, dtype, (x, y, z), shift, mirror, gamma),
     )
 
 
@@ -110,12 +117,14 @@ def symmetry_tab() -> LabTab:
             )
             picture = viewer()
             x, y, z = (
-                gr.Slider(-180, 180, start, step=1, label=f"Turn about {axis} [°]", buttons=[])
+                gr.Slider(
+                    -limits.TURN, limits.TURN, start, step=1, label=f"Turn about {axis} [°]", buttons=[]
+                )
                 for axis, start in (("x", 0), ("y", 0), ("z", 40))
             )
-            shift = gr.Slider(-_LARGEST_SHIFT, _LARGEST_SHIFT, 0, step=0.1, label="Shift along x", buttons=[])
+            shift = gr.Slider(-limits.SHIFT, limits.SHIFT, 0, step=0.1, label="Shift along x", buttons=[])
             gamma = gr.Slider(
-                0, _LARGEST_GAMMA, 1, step=0.5, label="Turn up γ of the partial variant, times", buttons=[]
+                0, limits.GAMMA, 1, step=0.5, label="Turn up γ of the partial variant, times", buttons=[]
             )
             with gr.Row():
                 mirror = gr.Radio(

@@ -165,12 +165,18 @@ def test_the_sketcher_is_served_and_no_file_beside_it(client):
         assert _refusal(f"{client.src}gradio_api/file={path}") == 403
 
 
-def _refusal(url):
+def _refusal(url, **asked):
     """Return the status with which a request is refused."""
     with pytest.raises(urllib.error.HTTPError) as error:
-        urllib.request.urlopen(url)  # noqa: S310
+        urllib.request.urlopen(urllib.request.Request(url, **asked))  # noqa: S310
     error.value.close()
     return error.value.code
+
+
+def test_nobody_gets_past_the_queue(client):
+    asked = {"data": b'{"data": []}', "headers": {"Content-Type": "application/json"}}
+    for way in ("run", "api"):
+        assert _refusal(f"{client.src}gradio_api/{way}/models", **asked) == 404
 
 
 def test_files_that_were_not_uploaded_are_not_served(client):

@@ -1,10 +1,11 @@
 """The symmetry lab's figures."""
 
+import gradio as gr
 import numpy as np
 import pytest
 import torch
 
-from equizoo.demo import lab, lab_charts, lab_scene, models, symmetry
+from equizoo.demo import api, lab, lab_charts, lab_scene, models, symmetry
 from equizoo.demo.answering import Declined
 from equizoo.demo.tab_symmetry import CHOICES, chosen, show
 from equizoo.relaxation.layer import relaxations
@@ -121,3 +122,21 @@ def test_a_subject_that_is_no_choice_is_declined():
     for choice in ("1.5", "nan", "fast", "") if lab.BODY in lab.SUBJECTS else ():
         with pytest.raises(Declined, match="part of the stride"):
             lab.subject(lab.BODY, BODY[1], choice)
+
+
+@pytest.mark.parametrize(
+    ("motion", "message"),
+    [
+        (((0, 0, 181), 0.0, "no"), "an angle must be from -180 to 180"),
+        (((0, 0, float("nan")), 0.0, "no"), "an angle|angles"),
+        (((0, 0, 90), 1e30, "no"), "the shift must be from -5 to 5"),
+        (((0, 0, 90), None, "no"), "the shift must be"),
+        (((0, 0, 90), 0.0, "w"), "mirror must be one of no, x, y, z"),
+    ],
+)
+def test_a_motion_beyond_the_limits_is_declined_on_the_page_and_by_its_api(motion, message):
+    turn, shift, mirror = motion
+    with pytest.raises(gr.Error, match=f"(?i){message}"):
+        api.equivariance(*CASES[2], "equivariant", [*turn], shift, mirror)
+    with pytest.raises(gr.Error, match=f"(?i){message}"):
+        show(*CASES[2], *turn, shift, mirror, 1, "float32")
