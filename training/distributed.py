@@ -52,6 +52,12 @@ class Processes:
             start += grad.numel()
         return flat[start:]
 
+    def average_values(self, values: Iterable[Tensor]) -> None:
+        """Replace every tensor by its mean over the processes, in place."""
+        for value in values if self.world > 1 else ():
+            torch.distributed.all_reduce(value)
+            value /= self.world
+
     def share(self, value: Any) -> Any:
         """Return the first process's ``value`` in every process."""
         if self.world == 1:

@@ -146,6 +146,7 @@ def train(
     try:
         with stop:
             trainer = Trainer(config, folder, processes, task)
+            processes.share(None)  # none looks for a state any more that the first one is about to write
             if processes.first:
                 stamp = provenance(trainer.task.data_hash())
                 folder.write_config(config.replace(provenance=stamp))

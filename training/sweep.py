@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import statistics
+import time
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -69,8 +70,10 @@ def sweep(
 ) -> dict[str, Any]:
     """Train a recipe once a seed, in ``out/seed-<n>``, and write ``out/summary.json``.
 
+    A run that is stopped, by a signal or by the clock, ends the sweep; ``resume`` continues it.
+
     Args:
-        config: The recipe; its seed is replaced.
+        config: The recipe; its seed is replaced. ``budget.max_minutes`` limits all runs together.
         seeds: The seeds.
         out: Folder of the runs; ``runs/<name>`` unless given.
         resume: Continue unfinished runs; finished ones are kept as they are.
@@ -78,15 +81,19 @@ def sweep(
 
     Returns:
         For each variant and validation metric at the best epoch: ``mean``, ``std`` (of the sample; 0 for one
-        seed), ``n`` and ``values``; and the runs.
+        seed), ``n`` and ``values``, over the runs that came to their end; and all runs.
     """
     folder = Path(out or Path("runs") / config.name)
     results: dict[int, RunResult] = {}
-    for seed in seeds:
+    limit, started = config.budget.max_minutes, time.monotonic()
+    for seed in (seeds := list(seeds)):
         log.info("seed %d", seed)
-        results[seed] = train(
-            config.replace(seed=seed), folder / f"seed-{seed}", resume=resume, progress=progress
-        )
+        left = None if limit is None else max(0.0, limit - (time.monotonic() - started) / 60)
+        one = config.replace(seed=seed, budget__max_minutes=left)
+        results[seed] = train(one, folder / f"seed-{seed}", resume=resume, progress=progress)
+        if results[seed].status != "finished":
+            log.warning("stopped at seed %d of %s; --resume goes on", seed, seeds)
+            break
     summary = summarise(results)
     summary["name"] = config.name
     write_json(folder / "summary.json", summary)
@@ -97,11 +104,12 @@ def summarise(results: dict[int, RunResult]) -> dict[str, Any]:
     """Return mean ± std over seeds of every validation metric of the best weights.
 
     Args:
-        results: One result a seed.
+        results: One result a seed; those of runs that did not come to their end are left out of the means.
     """
     variants: dict[str, dict[str, Any]] = {}
-    for variant in dict.fromkeys(v for result in results.values() for v in result.best):
-        best = [result.best[variant] for result in results.values() if variant in result.best]
+    finished = [result for result in results.values() if result.status == "finished"]
+    for variant in dict.fromkeys(v for result in finished for v in result.best):
+        best = [result.best[variant] for result in finished if variant in result.best]
         variants[variant] = {}
         for metric in best[0]:
             values = [b[metric] for b in best]

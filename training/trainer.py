@@ -107,6 +107,7 @@ class Trainer:
         value, price, stopping = self.processes.average(self.parameters, numbers).tolist()
         self._check(value)
         self.method.after_backward()
+        self.processes.average_values(self.method.estimates())
         if self.config.optimiser.clip is not None:
             nn.utils.clip_grad_norm_(self.optimisers.parameters, self.config.optimiser.clip)
         self.optimisers.step(lr_factor(self.config.schedule, self.step, self.total_steps))

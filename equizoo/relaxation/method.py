@@ -100,6 +100,10 @@ class Method(nn.Module):
     def after_backward(self) -> None:
         """Update what the method owns; the primal optimiser has not moved yet."""
 
+    def estimates(self) -> list[Tensor]:
+        """Return what ``after_backward`` estimated on a batch: parallel processes average it in place."""
+        return []
+
     def after_step(self) -> None:
         """Restore the method's invariants once the primal optimiser has moved."""
 

@@ -183,7 +183,8 @@ class RecmStyle(Method):
         for layer, (name, term) in zip(self.states, self.layers.items(), strict=True):
             inputs = recorded_inputs(name, term)[0].to(layer.state.dtype)
             targets, index = self._batch[0].to(layer.state.dtype), self._batch[1]
-            if index is not None and inputs.ndim > 2:  # nodes at several times (T, N, dim)
+            nodes = index is not None and term.in_type.per == "node"
+            if nodes and inputs.ndim > 1 + term.in_type.feature_axes:  # at several times (T, N, dim)
                 times = inputs.shape[0]
                 if self.target_type.per == "node":
                     targets = targets.repeat(times, *[1] * (targets.ndim - 1))
@@ -194,6 +195,10 @@ class RecmStyle(Method):
             term.modulation, term.record, term.last_inputs = None, False, None
         self._batch = None
         self.steps += 1
+
+    def estimates(self) -> list[Tensor]:
+        """Return every state."""
+        return [layer.state for layer in self.states]
 
     @torch.no_grad()
     def after_step(self) -> None:

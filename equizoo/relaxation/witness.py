@@ -56,7 +56,7 @@ def pair_rows(
         ValueError: The numbers of features and targets do not fit together.
     """
     x, y = x.flatten(-in_type.feature_axes), y.flatten(-out_type.feature_axes)
-    if index is not None and out_type.per == "graph":
+    if index is not None and (in_type.per, out_type.per) == ("node", "graph"):
         y = y[index]
     if len(x) != len(y):
         hint = "" if index is not None else "; pass index= if x has one row a node"

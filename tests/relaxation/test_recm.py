@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from equizoo.relaxation import RecmStyle, Relaxation
+from equizoo.relaxation import RecmStyle, Relaxation, relax, relaxations
 from equizoo.relaxation.witness import Witness, innovation
-from equizoo.symmetry import SO3, Points, Scalars, Translations, Vectors
+from equizoo.symmetry import SO3, Points, Scalars, Trajectories, Translations, Vectors
 
 E1 = torch.tensor([1.0, 0.0, 0.0])
 NONE, VECTOR = Scalars(1), Vectors(1)
@@ -208,3 +208,46 @@ def test_calls_out_of_order_are_errors():
     method.before_forward(torch.zeros(2, 3))
     with pytest.raises(RuntimeError, match="'conv1' recorded no input"):
         method.after_backward()
+
+
+def test_rows_of_graphs_and_nodes_with_several_axes_are_paired():
+    index = torch.arange(4).repeat_interleave(5)
+    heads = torch.randn(4, 8), torch.randn(4, 1)
+    graph = Scalars(8, per="graph"), Scalars(1, per="graph")
+    assert innovation(lambda rows: rows, *heads, *graph, SO3(), index=index).shape == (9,)
+    method = RecmStyle(layers(Trajectories(5)), target_type=Scalars(1, per="graph"))
+    (term,), paths = method.layers.values(), torch.randn(20, 5, 3)
+    for _ in range(2):  # the second step meets the batch of the first
+        method.before_forward(heads[1], index)
+        term.see(paths)
+        method.after_backward()
+        method.after_step()
+    assert method.states[0].inputs.shape == (20, 5, 3)
+
+
+def test_parallel_replicas_that_average_gradients_and_estimates_stay_the_same():
+    replicas = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        net = relax(nn.Sequential(nn.Linear(3, 3)), {"0": nn.Linear(3, 3)}, in_types={"0": Vectors(1)})
+        method = RecmStyle(relaxations(net), target_type=Vectors(1))
+        weights = [*net.parameters(), *method.parameters()]
+        replicas.append((net, method, weights, torch.optim.SGD(weights, lr=0.05)))
+    x = torch.randn(2, 6, 3) + 1.0
+    for _ in range(4):
+        for (net, method, _, optimiser), half in zip(replicas, x, strict=True):
+            optimiser.zero_grad()
+            method.before_forward(half)
+            (net(half) - 2 * half).square().mean().backward()
+            method.after_backward()
+        for same in zip(*(weights for _, _, weights, _ in replicas), strict=True):
+            if same[0].grad is not None:
+                same[0].grad = same[1].grad = (same[0].grad + same[1].grad) / 2
+        for one, two in zip(*(method.estimates() for _, method, _, _ in replicas), strict=True):
+            one.copy_((one + two) / 2)
+            two.copy_(one)
+        for _, method, _, optimiser in replicas:
+            optimiser.step()
+            method.after_step()
+    assert replicas[0][1].log() == replicas[1][1].log()
+    assert replicas[0][1].log()["gamma/0"] != 1.0

@@ -36,6 +36,17 @@ def test_a_finished_sweep_is_resumed_at_once(tiny, tmp_path):
     assert first["variants"]["partial"]["score"]["std"] == 0.0
 
 
+def test_a_stop_ends_the_sweep_and_stays_out_of_the_means(tiny, tmp_path):
+    config = tiny(budget__epochs=1)
+    sweep(config, [0], tmp_path, progress=False)
+    late = config.replace(budget__max_minutes=0.0, budget__epochs=2)
+    summary = sweep(late, [1, 2], tmp_path, progress=False)
+    assert {seed: run["status"] for seed, run in summary["runs"].items()} == {"1": "stopped"}
+    assert summary["variants"] == {}
+    done = sweep(config.replace(budget__epochs=2), [1, 2], tmp_path, resume=True, progress=False)
+    assert done["variants"]["partial"]["score"]["n"] == 2
+
+
 SMALLER = {
     "vn-dgcnn": ["model.widths=[4,4]", "model.embedding=8", "model.head=[16,8]", "data.points=32"],
     "egno": ["model.hidden=16", "model.layers=2"],
