@@ -64,11 +64,12 @@ def read_points(
         [[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]]
     """
     path = Path(path).expanduser()
+    generator = np.random.default_rng(seed)
     try:
         shape = _read(path)
         if shape.faces is None:
             return shape.vertices
-        return sample_surface(shape.vertices, shape.faces, samples, np.random.default_rng(seed))
+        return sample_surface(shape.vertices, shape.faces, samples, generator)
     except OSError as error:
         raise ValueError(f"{path.name}: the file cannot be read: {error.strerror}") from None
     except ValueError as error:

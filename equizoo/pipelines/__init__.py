@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import numbers
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,9 @@ TASKS: dict[str, tuple[str, str]] = {
     "motion-forecasting": ("equizoo.pipelines.motion:MotionForecastingPipeline", "egno-mocap-run-ace"),
     "conformers": ("equizoo.pipelines.conformers:ConformerPipeline", "conformer-qm9-ace"),
 }
+
+#: Largest seed: RDKit reads it as a 32-bit integer, and a negative one as none.
+LARGEST_SEED = 2**31 - 1
 
 
 class UnknownTask(EquizooError, ValueError):
@@ -53,6 +57,25 @@ def require(module: str, extra: str, use: str) -> None:
     """
     if importlib.util.find_spec(module) is None:
         raise MissingExtra(f"{use} needs {module}: pip install 'equizoo[{extra}]'")
+
+
+def checked_seed(seed: Any) -> int:
+    """Return a seed that every source of randomness takes.
+
+    Args:
+        seed: The seed of a user.
+
+    Raises:
+        ValueError: It is no whole number from 0 to :data:`LARGEST_SEED`.
+
+    Example:
+        >>> checked_seed(-1)
+        Traceback (most recent call last):
+        ValueError: seed must be a whole number from 0 to 2147483647, got -1
+    """
+    if not isinstance(seed, numbers.Integral) or not 0 <= seed <= LARGEST_SEED:
+        raise ValueError(f"seed must be a whole number from 0 to {LARGEST_SEED}, got {seed!r}")
+    return int(seed)
 
 
 def pipeline(

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from equizoo.data.embeddings import with_positions
-from equizoo.pipelines import require
+from equizoo.pipelines import checked_seed, require
 from equizoo.pipelines.conformer_energies import POLISHES
 from equizoo.pipelines.conformer_input import Subject, read_subject
 from equizoo.pipelines.conformer_result import Conformers, Tally
@@ -56,6 +56,7 @@ class Request:
     rmsd: float
 
     def __post_init__(self) -> None:
+        checked_seed(self.seed)
         if not 1 <= self.n <= MOST_CONFORMERS:
             raise ValueError(f"n must be 1 to {MOST_CONFORMERS}, got {self.n}")
         if self.steps < 1:
@@ -132,8 +133,8 @@ class ConformerPipeline:
         Args:
             molecules: One molecule, or a list of molecules; a file has many.
             n: Number of conformers asked for, 1 to 1,000.
-            seed: Seed of the samples. Sample ``k`` of a molecule depends on the molecule, the seed and ``k``,
-                not on ``n`` or on the other molecules.
+            seed: Seed of the samples, 0 to 2³¹ − 1. Sample ``k`` of a molecule depends on the molecule, the
+                seed and ``k``, not on ``n`` or on the other molecules.
             steps: Evaluations of the model a conformer; those that its errors were measured with unless
                 given.
             polish: Relax each conformer with ``"mmff"`` (MMFF94) or ``"xtb"`` (GFN2-xTB, some seconds each).

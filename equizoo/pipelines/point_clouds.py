@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from equizoo.pipelines import checked_seed
 from equizoo.pipelines.point_clouds_input import FEWEST, BadCloud, Entry, expand, prepare, read_entry
 from equizoo.pipelines.point_clouds_result import Classification
 from equizoo.relaxation.layer import relaxations
@@ -42,7 +43,8 @@ class PointCloudClassificationPipeline:
     Args:
         model: A model with ``forward(points (B, N, 3)) -> (B, C)`` logits, and its checkpoint's ``card``.
         device: Where it runs; where it is unless given.
-        seed: Seed of the points drawn on meshes and of the thinning of clouds above 10,000 points.
+        seed: Seed of the points drawn on meshes and of the thinning of clouds above 10,000 points; 0 to
+            2³¹ − 1.
         batch_size: Clouds a forward pass.
         results: Contents of the checkpoint's ``results.json``, with its test errors; read from its folder
             when :func:`equizoo.pipeline` loads it by name.
@@ -54,7 +56,8 @@ class PointCloudClassificationPipeline:
             ``"class"``, the same averaged over classes; those that were measured.
 
     Raises:
-        ValueError: ``batch_size`` is not positive, or the model is not a checkpoint of this task.
+        ValueError: ``batch_size`` or ``seed`` is out of its range, or the model is not a checkpoint of this
+            task.
 
     Example:
         >>> from equizoo import pipeline
@@ -83,7 +86,7 @@ class PointCloudClassificationPipeline:
         self.model = (model if device is None else model.to(device)).eval()
         self.domain = self.card.domain
         self.classes: tuple[str, ...] = tuple(self.domain.classes)
-        self.seed, self.batch_size = seed, batch_size
+        self.seed, self.batch_size = checked_seed(seed), batch_size
         self._fewest = max(FEWEST, getattr(getattr(model, "config", None), "neighbours", 0))
         self._most = max(self.domain.points, self._fewest)
         variant = "partial" if relaxations(model) else "equivariant"

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from equizoo.data.qm9 import ENERGIES, TARGET_NAMES, atom_reference
-from equizoo.pipelines import require
+from equizoo.pipelines import checked_seed, require
 from equizoo.pipelines.geometry import Refused
 from equizoo.pipelines.molecules import Molecule, Preparation, expand
 from equizoo.pipelines.readers import Entry
@@ -39,14 +39,14 @@ class MoleculePropertyPipeline:
             U0, U, H, G are relative to free atoms.
         device: Where it runs; where it is unless given.
         geometry: How geometries are made where none is given: ``"mmff"`` or ``"xtb"``.
-        seed: Seed of the embedding; an answer does not depend on the other inputs.
+        seed: Seed of the embedding, 0 to 2³¹ − 1; an answer does not depend on the other inputs.
         batch_size: Molecules a forward pass.
         max_atoms: Largest molecule that is answered, hydrogens included.
         smiles_column: Column of CSV files that has the SMILES; the one named "smiles" unless given.
 
     Raises:
         MissingExtra: RDKit, or tblite and ASE for ``"xtb"``, are not installed.
-        ValueError: There is no such geometry, or the model is not a checkpoint of this task.
+        ValueError: There is no such geometry or seed, or the model is not a checkpoint of this task.
 
     Example:
         >>> from equizoo import pipeline
@@ -82,7 +82,7 @@ class MoleculePropertyPipeline:
         self.card: Any = model.card
         if unknown := [t.name for t in self.card.targets if t.name not in TARGET_NAMES]:
             raise ValueError(f"the checkpoint predicts {', '.join(unknown)}, which are not properties of QM9")
-        self.preparation = Preparation(self.card.domain.elements, max_atoms, geometry, seed)
+        self.preparation = Preparation(self.card.domain.elements, max_atoms, geometry, checked_seed(seed))
         self.batch_size, self.smiles_column = batch_size, smiles_column
 
     def __call__(self, inputs: Any) -> Any:

@@ -218,6 +218,7 @@ def test_a_partial_variant_is_answered_with_a_caution() -> None:
 def test_bad_options_and_models(make: ConformerPipeline) -> None:
     for option, message in (
         ({"n": 0}, "n must be 1 to 1000, got 0"),
+        ({"seed": -1}, "seed must be a whole number from 0 to 2147483647, got -1"),
         ({"n": conformers.MOST_CONFORMERS + 1}, "n must be 1 to 1000"),
         ({"steps": 0}, "steps must be at least 1"),
         ({"rmsd": -1}, "rmsd must be 0 or more"),

@@ -179,6 +179,8 @@ def test_bad_options_and_models() -> None:
         build(batchsize=3)
     with pytest.raises(ValueError, match="batch_size must be positive"):
         build(batch_size=0)
+    with pytest.raises(ValueError, match="seed must be a whole number from 0 to 2147483647, got -1"):
+        build(seed=-1)
     model = small_model()
     with pytest.raises(ValueError, match="no card"):
         pipeline("point-cloud-classification", model)

@@ -197,6 +197,12 @@ def test_what_the_factory_is_given_is_checked(model: PairModel) -> None:
         pipeline("molecule-properties", model, geometry="dft")
     with pytest.raises(ValueError, match="must be positive"):
         pipeline("molecule-properties", model, batch_size=0)
+    for seed in (-1, 2**31, 1.5):
+        with pytest.raises(
+            ValueError, match=rf"seed must be a whole number from 0 to 2147483647, got {seed}"
+        ):
+            pipeline("molecule-properties", model, seed=seed)
+    assert pipeline("molecule-properties", model, seed=2**31 - 1)("O")["ok"]
     with pytest.raises(ValueError, match="has no card"):
         pipeline("molecule-properties", nn.Linear(1, 1))
     model.card.targets = (*TARGETS, SimpleNamespace(name="colour", unit=""))
