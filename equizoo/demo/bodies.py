@@ -23,7 +23,8 @@ TASK = "motion-forecasting"
 FILES = (".npz",)
 _TRUTH, _FORECAST = "#98a3b0", "#2aa586"
 _BONE, _JOINT, _HEAD = 0.16, 0.3, 0.95  # half width of a bone, and radii of joints and of the head [length]
-_FLOOR = 5.0  # distance of the dots on the floor [length]
+_FLOOR = 5.0  # distance of the dots on the floor [length], more where they would be more than _DOTS in a row
+_DOTS = 60
 
 
 def best_variant(name: str) -> str:
@@ -71,7 +72,7 @@ def forecast(
 
 
 def _recording(path: Path, joints: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return positions and velocities of a file whose arrays are not larger than they may be."""
+    """Return positions and velocities of a file that is within its limits."""
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
@@ -79,7 +80,14 @@ def _recording(path: Path, joints: tuple[str, ...]) -> tuple[np.ndarray, np.ndar
         raise Declined("this is not a whole .npz file; write one with numpy.savez") from None
     if size > limits.MOTION_ARRAYS:
         raise Declined(f"its arrays have more than {limits.MOTION_ARRAYS / 1e6:g} MB; cut the recording")
-    return read_motion(path, joints)
+    pos, vel = read_motion(path, joints)
+    numbers = [values for values in (pos, vel) if values is not None and values.dtype.kind in "fiu"]
+    if any((np.abs(values) > limits.MOTION_EXTENT).any() for values in numbers):
+        raise Declined(
+            f"a coordinate is beyond ±{limits.MOTION_EXTENT:g} length; give lengths of {100 * UNIT:.2f} cm, "
+            "from an origin near the body"
+        )
+    return pos, vel
 
 
 def scene(found: MotionForecast) -> dict[str, Any]:
@@ -128,8 +136,9 @@ def _filled(found: MotionForecast) -> np.ndarray:
 
 def _floor(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Return dots (n, 3) on the floor under a box."""
-    along = np.arange(low[0] - _FLOOR, high[0] + 1.5 * _FLOOR, _FLOOR)
-    across = np.arange(-2, 3) * _FLOOR + (low[2] + high[2]) / 2
+    apart = max(_FLOOR, (high[0] - low[0]) / _DOTS)
+    along = np.arange(low[0] - apart, high[0] + 1.5 * apart, apart)
+    across = np.arange(-2, 3) * apart + (low[2] + high[2]) / 2
     return np.array([[x, min(0.0, low[1]), z] for x in along for z in across])
 
 

@@ -11,6 +11,7 @@ PARTICLES = (2, 12)
 STEPS = 8
 MOTION_FILE = 4_000_000  # bytes
 MOTION_ARRAYS = 32_000_000  # bytes, unpacked
+MOTION_EXTENT = 10_000.0  # length
 MOTION_STEPS = 3
 FRAMES = 40_000
 TURN = 180.0  # degrees

@@ -52,12 +52,32 @@ def test_recordings_that_are_not_answered_say_why(tmp_path):
     np.savez_compressed(tmp_path / "bomb.npz", pos=np.zeros(limits.MOTION_ARRAYS // 8 + 1))
     (tmp_path / "noise.npz").write_bytes(b"PK\x03\x04" + bytes(200))
     np.savez(tmp_path / "joints.npz", pos=np.zeros((4, 30, 3)))
-    for file, message in (("bomb", "more than 32 MB"), ("noise", "whole .npz"), ("joints", "31")):
+    here, then = figure("run", 2)
+    np.savez(tmp_path / "far.npz", pos=[here, here, then + 1e6])
+    np.savez(tmp_path / "fast.npz", pos=here, vel=here - 1e6)
+    np.savez(tmp_path / "words.npz", pos=here, vel=np.full((31, 3), "fast"))
+    for file, message in (
+        ("words", "velocities are not"),
+        ("bomb", "more than 32 MB"),
+        ("noise", "whole .npz"),
+        ("joints", "31"),
+        ("far", "beyond ±10000"),
+        ("fast", "give lengths of 5.64 cm"),
+    ):
         with pytest.raises((Declined, BadMotion), match=message):
             bodies.forecast(name, variant, "run", 0, tmp_path / f"{file}.npz", 0, 1)
     for gait, phase, steps in (("fly", 0, 1), ("run", 2, 1), ("run", None, 1), ("run", 0, 9)):
         with pytest.raises(Declined):
             bodies.forecast(name, variant, gait, phase, None, 0, steps)
+
+
+def test_the_dots_on_the_floor_are_few_however_far_the_truth_goes(tmp_path):
+    name = OFFERED[0]
+    frames = figure("run", 32)
+    frames[10:, :, 2] += 9000
+    np.savez(tmp_path / "far.npz", pos=frames)
+    found = bodies.forecast(name, "equivariant", "run", 0, tmp_path / "far.npz", 0, 1)
+    assert 300 < len(bodies.scene(found)["points"]) < 500
 
 
 def test_a_model_whose_branches_are_needed_starts_with_them():
