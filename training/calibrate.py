@@ -22,7 +22,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from equizoo.training.config import ConfigError
-from equizoo.training.runfolder import write_json
+from equizoo.training.runfolder import RunFolder
 from equizoo.training.tasks.geometries import molecules_with_geometry
 from equizoo.training.variants import load_trained
 
@@ -132,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, FileNotFoundError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    write_json(Path(arguments.folder) / "calibration.json", measured)
+    RunFolder(arguments.folder).write_measured("calibration.json", measured)
     return 0
 
 

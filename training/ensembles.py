@@ -36,7 +36,7 @@ from equizoo.data.molecule_graphs import stereo_kept
 from equizoo.hub.errors import EquizooError
 from equizoo.symmetry.measure import evaluating
 from equizoo.training.config import ConfigError
-from equizoo.training.runfolder import write_json
+from equizoo.training.runfolder import RunFolder
 from equizoo.training.variants import Trained, load_trained
 
 log = logging.getLogger(__name__)
@@ -261,7 +261,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"{key} {row[key]['mean']:.3f}" for key in ("cov_r", "amr_r", "cov_p", "amr_p")
             )
             log.info("%s, %s: %s  %.3g s", part["title"], way, figures, row["seconds"])
-    write_json(Path(arguments.folder) / FILE, report)
+    RunFolder(arguments.folder).write_measured(FILE, report)
     log.info("wrote %s", Path(arguments.folder) / FILE)
     return 0
 

@@ -17,7 +17,7 @@ from torch import nn
 from equizoo.hub.errors import EquizooError
 from equizoo.relaxation.layer import relaxations
 from equizoo.training.equivariance import equivariance
-from equizoo.training.runfolder import provenance, write_json
+from equizoo.training.runfolder import RunFolder, provenance, write_json
 from equizoo.training.start import cost, method_name, stages
 from equizoo.training.tasks import Task
 from equizoo.training.tasks.base import error_units
@@ -75,6 +75,7 @@ def evaluate(
     if trained.best:  # a run knows its budget; a checkpoint only names the recipe that it started from
         report["epochs"] = sum(stage.budget.epochs for stage in stages(trained.config))
         report["cost"] = cost(Path(name), trained.config)
+        report["weights"] = RunFolder(name).digests()
     if baselines := task.baselines(split):
         report["baselines"] = baselines
     for variant, model in trained.models.items():
@@ -124,13 +125,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = argparse.ArgumentParser(prog="equizoo evaluate", description="Measure a run or a checkpoint.")
     options.add_argument("name", help="run folder, checkpoint folder, bundled name or Hub id")
     options.add_argument("--split", default="test", choices=("train", "valid", "test"))
-    options.add_argument("--out", help="JSON file (default: results.json in the folder, or NAME.json)")
+    options.add_argument("--out", help="JSON file (default: results.json of a run, else NAME-SPLIT.json)")
     options.add_argument("--data", help="folder of the data set (default: $EQUIZOO_DATA)")
     options.add_argument("--limit", type=int, help="use so many samples only")
     arguments = options.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    folder = Path(arguments.name)
-    out = Path(arguments.out or (folder / "results.json" if folder.is_dir() else f"{folder.name}.json"))
+    folder = RunFolder(arguments.name)
+    whole = arguments.split == "test" and arguments.limit is None
+    usual = folder.path / "results.json" if folder.digests() and whole else None
+    out = Path(arguments.out or usual or f"{folder.path.name}-{arguments.split}.json")
     data = {"root": arguments.data} if arguments.data else {}
     try:
         report = evaluate(arguments.name, arguments.split, out=out, data=data, limit=arguments.limit)

@@ -51,7 +51,7 @@ def publish(
     ``results.json`` (:func:`equizoo.training.evaluate.evaluate`), ``calibration.json``
     (:mod:`equizoo.training.calibrate`), ``robustness.json`` (:mod:`equizoo.training.robustness`) and
     ``ensembles.json`` (:mod:`equizoo.training.ensembles`) of the run are used; the first is measured if it
-    is not there.
+    is not there or of other weights.
 
     Args:
         run: Run folder.
@@ -68,8 +68,8 @@ def publish(
 
     Raises:
         ConfigError: The folder holds no run with best weights, no such recipe, the run learned something
-            that checkpoints of its task do not hold, such as total energies, or one of ``others`` is another
-            experiment.
+            that checkpoints of its task do not hold, such as total energies, one of ``others`` is another
+            experiment, or one of the other files was measured on other weights.
     """
     from equizoo.hub import save_checkpoint
 
@@ -78,10 +78,10 @@ def publish(
     config, name = trained.config, name or trained.name
     trained.task.check_publishable(name)
     recipe = recipe or name
-    results = _measured(run, data)
+    folder, results = RunFolder(run), _measured(run, data)
     seeds = [_seed(results), *(_seed(_same_experiment(other, run, data)) for other in others)]
-    calibration = _read_or(run / "calibration.json", dict)
-    robustness, ensembles = (_read_or(run / f"{part}.json", dict) for part in ("robustness", "ensembles"))
+    parts = ("calibration", "robustness", "ensembles")
+    calibration, robustness, ensembles = (folder.read_measured(f"{part}.json") for part in parts)
     models = {"equivariant": trained.models["equivariant"]}
     if "partial" in trained.models:
         models["partial"] = fold(trained.models["partial"], tolerance)
@@ -123,7 +123,13 @@ def _temperature(robustness: dict[str, Any]) -> dict[str, float]:
 
 
 def _measured(run: Path, data: dict[str, Any] | None) -> dict[str, Any]:
-    return _read_or(run / "results.json", lambda: evaluate(run, out=run / "results.json", data=data))
+    """Return the errors on all test data, measured anew if those at hand are of other weights or data."""
+    path, digests = run / "results.json", RunFolder(run).digests()
+    results = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    fits = results.get("weights") == digests and results["split"] == "test"
+    if not fits or results["n"] != results["counts"]["test"]:
+        results = evaluate(run, out=path, data=data)
+    return {key: value for key, value in results.items() if key != "weights"}
 
 
 def _same_experiment(other: str | Path, run: Path, data: dict[str, Any] | None) -> dict[str, Any]:
@@ -141,10 +147,6 @@ def _same_experiment(other: str | Path, run: Path, data: dict[str, Any] | None) 
 def _seed(results: dict[str, Any]) -> dict[str, Any]:
     errors = {variant: figures["errors"] for variant, figures in results["variants"].items()}
     return {"seed": results["seed"], "errors": errors}
-
-
-def _read_or(path: Path, make: Any) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else make()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -29,7 +29,7 @@ from equizoo.data.modelnet40 import PointCloudSet, drop_points
 from equizoo.hub.errors import EquizooError
 from equizoo.training.confidence import calibration, fit_temperature
 from equizoo.training.config import ConfigError
-from equizoo.training.runfolder import write_json
+from equizoo.training.runfolder import RunFolder
 from equizoo.training.tasks.modelnet40 import error_rates
 from equizoo.training.variants import load_trained
 
@@ -149,7 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for condition in figures["conditions"]:
             errors = "  ".join(f"{name} {rate:.2f} %" for name, rate in condition["errors"].items())
             log.info("%s, %s %g: error rate %s", variant, condition["change"], condition["level"], errors)
-    write_json(Path(arguments.folder) / FILE, report)
+    RunFolder(arguments.folder).write_measured(FILE, report)
     log.info("wrote %s", Path(arguments.folder) / FILE)
     return 0
 

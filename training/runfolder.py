@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from torch import Tensor
 
+from equizoo.hub.files import sha256
 from equizoo.training.config import ConfigError, RunConfig, from_dict, parse_yaml
 
 VARIANTS = ("equivariant", "partial")
@@ -90,6 +91,29 @@ class RunFolder:
         tensors = {key: value.detach().cpu().contiguous().clone() for key, value in weights.items()}
         save_file(tensors, temporary, {"metrics": json.dumps(metrics)})
         os.replace(temporary, path)
+
+    def digests(self) -> dict[str, str]:
+        """Return the SHA-256 of the best weights of each variant that there is."""
+        paths = {variant: self.best(variant) for variant in VARIANTS}
+        return {variant: sha256(path.read_bytes()) for variant, path in paths.items() if path.is_file()}
+
+    def write_measured(self, name: str, report: Mapping[str, Any]) -> None:
+        """Write what was measured on the best weights, and of which weights it tells."""
+        write_json(self.path / name, {**report, "weights": self.digests()})
+
+    def read_measured(self, name: str) -> dict[str, Any]:
+        """Return what was measured on the best weights, {} if nothing was.
+
+        Raises:
+            ConfigError: Other weights were measured: the run has gone on since.
+        """
+        path = self.path / name
+        if not path.is_file():
+            return {}
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if report.pop("weights", None) != self.digests():
+            raise ConfigError(f"{path} tells of other weights than {self.path / 'best'} holds: measure again")
+        return report
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write ``result.json``."""

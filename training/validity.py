@@ -25,7 +25,6 @@ References:
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +38,7 @@ from equizoo.data.conformer_validity import HYDROGENS, posebusters_checks
 from equizoo.data.tight_binding import SHORT_FORCE, SHORT_STEPS, relax_tight_binding, tight_binding_energies
 from equizoo.hub.errors import EquizooError
 from equizoo.training.ensembles import FILE, Known, Subject, drug_like, of_set, subjects, ways
-from equizoo.training.runfolder import write_json
+from equizoo.training.runfolder import RunFolder
 from equizoo.training.variants import load_trained
 
 log = logging.getLogger(__name__)
@@ -217,22 +216,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = options.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     data = {"root": arguments.data} if arguments.data else {}
-    path = Path(arguments.folder) / FILE
+    folder = RunFolder(arguments.folder)
     try:
         drugs = drug_like(arguments.drugs, arguments.drug_limit) if arguments.drugs else {}
         others = {title: known for title, (known, _) in drugs.items()}
         report = validity(
             arguments.folder, data, others=others, limit=arguments.limit, conformers=arguments.conformers
         )
-        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"sets": [], "steps": {}}
+        found = {"sets": [], "steps": {}} | folder.read_measured(FILE)
     except (EquizooError, ValueError, FileNotFoundError, ImportError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     for part in report:
         for way, row in part["rows"].items():
             log.info("%s, %s: %.1f %% pass", part["title"], way, 100 * row["passed"])
-    write_json(path, {**found, "validity": report})
-    log.info("wrote %s", path)
+    folder.write_measured(FILE, {**found, "validity": report})
+    log.info("wrote %s", folder.path / FILE)
     return 0
 
 

@@ -19,6 +19,7 @@ from equizoo.training.config import ConfigError
 from equizoo.training.ensembles import Known, ensembles, force_field, measured, subjects
 from equizoo.training.loop import train
 from equizoo.training.publish import publish
+from equizoo.training.runfolder import RunFolder
 from tests.data.conformer_samples import embedded
 from tests.training.test_conformers import tiny
 
@@ -63,7 +64,7 @@ def test_all_ways_are_measured_on_the_same_molecules_and_published(
     assert (first["molecules"], second["molecules"], second["threshold"]) == (3, 1, 0.75)
     assert set(first["rows"]) == {"ETKDG", "ETKDG + MMFF94", "`equivariant`", "`partial`"}
     assert set(report["steps"]) == {"1 step", "2 steps"}
-    measuring.write_json(run / measuring.FILE, report)
+    RunFolder(run).write_measured(measuring.FILE, report)
     folder = publish(run, tmp_path / "checkpoint", recipe="conformer-qm9-ace")
     assert json.loads((folder / "results.json").read_text())["ensembles"] == report
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 
 import pytest
 import torch
@@ -90,6 +91,34 @@ def test_a_command_that_was_given_is_kept_and_total_energies_are_refused(run, tm
         train(config, tmp_path / "totals", progress=False)
         publish(tmp_path / "totals", tmp_path / "refused", name="tiny", recipe="schnet-qm9-ace")
     assert not (tmp_path / "refused").exists()
+
+
+def test_measurements_of_other_weights_or_of_a_part_are_not_published(tmp_path):
+    from tests.training.conftest import TINY
+
+    run, config = tmp_path / "run", load_recipe("schnet-qm9-ace").replace(**TINY)
+    train(config.replace(budget__epochs=1), run, progress=False)
+    evaluate(run, out=run / "results.json", limit=4)
+    RunFolder(run).write_measured("calibration.json", {})
+    train(config.replace(budget__epochs=2), run, resume=True, progress=False)
+    with pytest.raises(ConfigError, match=r"calibration\.json tells of other weights"):
+        publish(run, tmp_path / "checkpoint", name="tiny", recipe="schnet-qm9-ace")
+    RunFolder(run).write_measured("calibration.json", {})
+    folder = publish(run, tmp_path / "checkpoint", name="tiny", recipe="schnet-qm9-ace")
+    results = json.loads((folder / "results.json").read_text())
+    assert (results["n"], results["epochs"]) == (64, 2)
+    assert "weights" not in results
+
+
+def test_only_all_test_data_of_a_run_are_written_into_its_folder(run, tmp_path, monkeypatch):
+    written, checkpoint = [], publish(run, tmp_path / "tiny", name="tiny", recipe="schnet-qm9-ace")
+    monkeypatch.setattr(
+        "equizoo.training.evaluate.evaluate", lambda *_, out, **__: written.append(out) or {"variants": {}}
+    )
+    for words in ([run], [run, "--limit", "4"], [run, "--split", "valid"], [checkpoint]):
+        assert evaluate_main([str(word) for word in words]) == 0
+    local = [Path(f"{run.name}-test.json"), Path(f"{run.name}-valid.json"), Path("tiny-test.json")]
+    assert written == [run / "results.json", *local]
 
 
 def test_a_run_tells_its_budget_and_a_checkpoint_does_not(run, tmp_path):

@@ -17,6 +17,7 @@ from equizoo.training import validity as measuring
 from equizoo.training.config import ConfigError
 from equizoo.training.ensembles import FILE, Subject, force_field, subjects
 from equizoo.training.loop import train
+from equizoo.training.runfolder import RunFolder
 from equizoo.training.validity import REFERENCES, energies, examined, main, soundness, validity
 from tests.training.test_conformers import tiny
 from tests.training.test_ensembles import relaxed
@@ -81,7 +82,7 @@ def test_conformers_without_a_solution_are_left_out(propanol: Subject) -> None:
 
 
 def test_the_part_is_added_to_what_stands(run: Path) -> None:
-    (run / FILE).write_text('{"sets": [{"title": "Test molecules"}], "steps": {}}')
+    RunFolder(run).write_measured(FILE, {"sets": [{"title": "Test molecules"}], "steps": {}})
     assert main([str(run), "--conformers", "1"]) == 0
     written = json.loads((run / FILE).read_text())
     assert written["sets"] == [{"title": "Test molecules"}]
