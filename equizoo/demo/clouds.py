@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import html
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from equizoo.data.point_files import read_points
 from equizoo.demo import limits, models
 from equizoo.demo.answering import Declined, number, upload, whole_number
 from equizoo.demo.charts import bars
+from equizoo.demo.cloud_worker import few
+from equizoo.demo.processes import Workers
 from equizoo.demo.shapes import SHAPES, shape
 from equizoo.demo.viewer import balls
 from equizoo.pipelines.point_clouds_input import BadCloud
@@ -20,6 +22,7 @@ from equizoo.pipelines.point_clouds_result import Classification
 TASK = "point-cloud-classification"
 FILES = (".ply", ".off", ".obj", ".xyz", ".npy")
 _SAMPLES = 1024
+_WORKERS = Workers("equizoo.demo.cloud_worker", "point cloud")
 _LOW, _HIGH = np.array([70, 122, 214]), np.array([236, 148, 84])  # colour by height
 
 
@@ -40,10 +43,9 @@ def read(name: str | None, file: str | Path | None, drop: Any = 0, seed: Any = 0
     """
     number = whole_number(seed, 0, limits.SEED, "the seed")
     if file is not None:
-        try:
-            points = read_points(upload(file, FILES, limits.CLOUD_FILE), samples=_SAMPLES)
-        except ValueError as error:
-            raise Declined(str(error)) from None
+        path = upload(file, FILES, limits.CLOUD_FILE)
+        reply = _WORKERS.ask({"path": str(path), "samples": _SAMPLES})
+        points = np.frombuffer(base64.b64decode(reply["points"])).reshape(-1, 3)
     elif name in SHAPES:
         points = shape(str(name))
     else:
@@ -61,10 +63,8 @@ def dropped(points: np.ndarray, drop: Any, seed: int) -> np.ndarray:
         >>> dropped(np.zeros((100, 3)), 0.9, seed=0).shape
         (10, 3)
     """
-    if len(points) > limits.CLOUD_POINTS:
-        raise Declined(f"{len(points):,} points are more than the limit of {limits.CLOUD_POINTS:,} here")
     share = number(drop, 0, 0.95, "the share of dropped points")
-    kept = round(len(points) * (1 - share))
+    kept = round(len(few(points)) * (1 - share))
     chosen = np.random.default_rng(seed).permutation(len(points))[:kept]
     return points[np.sort(chosen)]
 

@@ -6,6 +6,7 @@ import pytest
 from equizoo.demo import clouds, limits, models, molecules, particles, shapes, snippets
 from equizoo.demo.answering import Declined, upload, whole_number
 from equizoo.demo.charts import bars, lines, scientific
+from equizoo.demo.processes import Worker
 from equizoo.demo.space import main as write_space
 from equizoo.demo.viewer import packed
 from equizoo.pipelines import pipeline
@@ -65,6 +66,22 @@ def test_files_of_molecules(tmp_path):
 def test_the_shapes_are_recognised(name):
     answer = clouds.classify(clouds.read(name, None), "vn-dgcnn-modelnet40-ace")
     assert answer.top(1)[0]["label"] == name
+
+
+def test_files_of_clouds(tmp_path, monkeypatch):
+    worker = Worker("equizoo.demo.cloud_worker", "point cloud")
+    monkeypatch.setattr(clouds, "_WORKERS", worker)
+    for name, points in (("cloud", 300), ("many", limits.CLOUD_POINTS + 1)):
+        np.save(tmp_path / f"{name}.npy", np.random.default_rng(0).normal(size=(points, 3)))
+    cloud = clouds.read(None, tmp_path / "cloud.npy", 0.5, seed=1)
+    assert np.array_equal(cloud, clouds.dropped(np.load(tmp_path / "cloud.npy"), 0.5, seed=1))
+    with pytest.raises(Declined, match="100,001 points are more than the limit of 100,000"):
+        clouds.read(None, tmp_path / "many.npy")
+    mesh = "v 0 0 0\nv 1 0 0\nv 0 1 0\n" * 9000 + "".join(f"usemtl {k}\nf 1 2 3\n" for k in range(5000))
+    (tmp_path / "slow.obj").write_text(mesh)
+    worker.seconds = 0.05
+    with pytest.raises(Declined, match=r"the point cloud took more than 0\.05 s; try a smaller one"):
+        clouds.read(None, tmp_path / "slow.obj")
 
 
 @pytest.mark.parametrize("drop", [-0.1, 0.96, "half", None, float("nan")])
