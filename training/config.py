@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from equizoo._nearest import did_you_mean
+from equizoo.training.config_ranges import out_of_range
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -243,7 +244,7 @@ def from_dict(tree: dict[str, Any], cls: type = RunConfig, where: str = "") -> A
         where: Dotted prefix used in messages.
 
     Raises:
-        ConfigError: Unknown or missing key, or a value of the wrong type.
+        ConfigError: Unknown or missing key, or a value of the wrong type or out of its range.
     """
     hints = typing.get_type_hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cls)}
@@ -254,7 +255,10 @@ def from_dict(tree: dict[str, Any], cls: type = RunConfig, where: str = "") -> A
         required = spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING
         if required and name not in tree:
             raise ConfigError(f"missing key {where + name!r}")
-    return cls(**{key: _convert(value, hints[key], where + key) for key, value in tree.items()})
+    built = cls(**{key: _convert(value, hints[key], where + key) for key, value in tree.items()})
+    if problem := out_of_range({where + name: getattr(built, name) for name in fields}):
+        raise ConfigError(problem)
+    return built
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:

@@ -128,7 +128,8 @@ def train(
         What came out; everything else is in the run folder.
 
     Raises:
-        ConfigError: The recipe cannot be used, or the folder holds a run that is not to be resumed.
+        ConfigError: The recipe cannot be used, or the folder holds a run that is not to be resumed, or not
+            with such a configuration or such data.
         Diverged: The loss is not finite or far above where it began; the last good state is kept.
     """
     folder = RunFolder(out or Path("runs") / config.name)
@@ -137,8 +138,9 @@ def train(
         raise ConfigError(
             f"{folder.path} holds a run already; pass --resume to continue it, or another --out"
         )
-    if resuming:
-        changed = check_resumable(folder.read_config(), config)
+    before = folder.read_config() if resuming else None
+    if before is not None:
+        changed = check_resumable(before, config)
         if changed:
             log.warning("resuming with other values of %s", ", ".join(changed))
     stop = StopRequest(config.budget.max_minutes)
@@ -147,8 +149,13 @@ def train(
         with stop:
             trainer = Trainer(config, folder, processes, task)
             processes.share(None)  # none looks for a state any more that the first one is about to write
+            stamp = provenance(trainer.task.data_hash())
+            if before is not None and before.provenance.get("data_sha256") != stamp["data_sha256"]:
+                raise ConfigError(
+                    f"{folder.path} was trained on other data (their SHA-256 differs): resume it with those, "
+                    "or use a new --out"
+                )
             if processes.first:
-                stamp = provenance(trainer.task.data_hash())
                 folder.write_config(config.replace(provenance=stamp))
             if resuming:
                 trainer.load()

@@ -34,6 +34,12 @@ def test_overrides_are_typed_as_yaml():
         ("budget=3", r"'budget' must be a mapping"),
         ("optimiser.betas=[0.9, x]", r"'optimiser.betas' must be float"),
         ("name=[", "not valid YAML"),
+        ("budget.epochs=0", r"'budget.epochs' must be at least 1, got 0"),
+        ("evaluation.limit=0", r"'evaluation.limit' must be at least 1, got 0"),
+        ("optimiser.lr=.nan", r"'optimiser.lr' must be at least 0, got nan"),
+        ("evaluation.ema=1.0", r"'evaluation.ema' must be in \[0, 1\), got 1.0"),
+        ("optimiser.betas=[0.9]", r"'optimiser.betas' must be two numbers in \[0, 1\), got \[0.9\]"),
+        ("optimiser.clip=0", r"'optimiser.clip' must be above 0"),
     ],
 )
 def test_a_bad_override_is_named(override, message):

@@ -143,6 +143,15 @@ def test_a_folder_with_a_run_is_not_overwritten(tiny, tmp_path):
         train(config.replace(seed=1), tmp_path / "run", resume=True, progress=False)
 
 
+def test_a_run_goes_on_with_its_own_data_only(tiny, tmp_path):
+    config, folder = tiny().replace(budget__epochs=1), RunFolder(tmp_path / "run")
+    train(config, folder.path, progress=False)
+    folder.write_config(config.replace(provenance={"data_sha256": "0" * 64}))
+    with pytest.raises(ConfigError, match="was trained on other data"):
+        train(config, folder.path, resume=True, progress=False)
+    assert folder.read_config().provenance == {"data_sha256": "0" * 64}
+
+
 def test_a_longer_budget_continues_a_finished_run(tiny, tmp_path, caplog):
     config = tiny().replace(budget__epochs=1, schedule__name="constant")
     train(config, tmp_path / "run", progress=False)
