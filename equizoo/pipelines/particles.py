@@ -159,6 +159,7 @@ class ParticleForecastingPipeline:
         cautions = [self.caution, _ROLLOUT if steps > 1 else None]
         return Forecast(
             systems.names,
+            systems.particles,
             systems.charge,
             self.step * np.arange(steps + 1),
             np.stack(pos),

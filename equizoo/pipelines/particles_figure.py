@@ -76,9 +76,9 @@ def _draw(panel: Any, forecast: Forecast, k: int, axes: tuple[int, int]) -> None
     for step in range(1, len(track)):
         last = step == len(track) - 1
         panel.scatter(*track[step].T, s=42 if last else 10, facecolors="white", edgecolors=colours, zorder=4)
-    for particle, place in enumerate(track[0], 1):
+    for particle, place in zip(forecast.particles[k], track[0], strict=True):
         panel.annotate(
-            str(particle),
+            particle,
             place,
             xytext=(5, 5),
             textcoords="offset points",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import io
 import os
-import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from equizoo.pipelines.arrays import read_npz
 from equizoo.pipelines.particles_systems import BadSystems, Systems, from_arrays
 
 SUFFIXES = (".npz", ".csv")
@@ -24,13 +24,20 @@ _COLUMNS = ("x", "y", "z", "vx", "vy", "vz", "q")
 _LARGEST = 512 * 2**20  # bytes
 
 
+class _Particle(NamedTuple):
+    """A line of a ``.csv`` file: what the particle is called, and the numbers of :data:`_COLUMNS`."""
+
+    label: str
+    numbers: list[float]
+
+
 def read_systems(path: str | os.PathLike[str], max_particles: int = 500) -> Systems:
     """Read the systems of a file.
 
     An ``.npz`` file holds ``pos``, ``vel`` and ``charge`` (or one of :data:`ALIASES`), shaped as for
     :func:`~equizoo.pipelines.particles_systems.from_arrays`. A ``.csv`` file has a line a particle and the
     header ``system,particle,x,y,z,vx,vy,vz,q`` in any order; without ``system`` it is one system, without
-    ``particle`` the order of the lines counts.
+    ``particle`` the order of the lines counts. Particles are sorted by their number and keep it.
 
     Args:
         path: The file.
@@ -53,44 +60,22 @@ def read_systems(path: str | os.PathLike[str], max_particles: int = 500) -> Syst
         raise BadSystems(f"{path}: the file cannot be read: {error.strerror}") from None
     try:
         if path.suffix.lower() == ".npz":
-            arrays, names = _read_npz(data), []
+            arrays = read_npz(data, ALIASES, ALIASES, _LARGEST)
+            systems = from_arrays(*(arrays[name] for name in ALIASES), max_particles=max_particles)
         else:
-            arrays, names = _read_csv(data.decode("utf-8-sig", errors="replace"))
-        systems = from_arrays(*arrays, names, max_particles=max_particles)
+            systems = _read_csv(data.decode("utf-8-sig", errors="replace"), max_particles)
         return dataclasses.replace(systems, single=False)
-    except BadSystems as error:
+    except ValueError as error:
         raise BadSystems(f"{path.name}: {error}") from None
 
 
-def _read_npz(data: bytes) -> list[np.ndarray]:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            sizes = {entry.filename.removesuffix(".npy"): entry.file_size for entry in archive.infolist()}
-            if sum(sizes.values()) > _LARGEST:
-                raise BadSystems(f"the arrays are larger than {_LARGEST >> 20} MB; split the file")
-            arrays = []
-            for aliases in ALIASES.values():
-                name = next((alias for alias in aliases if alias in sizes), None)
-                if name is None:
-                    raise BadSystems(f"the file has no array {aliases[0]!r}; its arrays are {sorted(sizes)}")
-                content = io.BytesIO(archive.read(f"{name}.npy"))
-                arrays.append(np.lib.format.read_array(content, allow_pickle=False))
-    except (zipfile.BadZipFile, KeyError, EOFError, MemoryError) as error:
-        raise BadSystems(f"not a whole .npz file ({error})") from None
-    except ValueError as error:
-        if isinstance(error, BadSystems):
-            raise
-        raise BadSystems(f"an array cannot be read ({error})") from None
-    return arrays
-
-
-def _read_csv(text: str) -> tuple[list[np.ndarray], list[str]]:
+def _read_csv(text: str, max_particles: int) -> Systems:
     delimiter = max(",;\t", key=text.partition("\n")[0].count)
     lines = csv.DictReader(text.splitlines(), delimiter=delimiter, restval="", skipinitialspace=True)
     lines.fieldnames = [name.strip().lower() for name in lines.fieldnames or ()]
     if missing := [column for column in _COLUMNS if column not in lines.fieldnames]:
         raise BadSystems(f"the file has no column {', '.join(missing)}; its columns are {lines.fieldnames}")
-    systems: dict[str, dict[float, list[float]]] = {}
+    systems: dict[str, dict[float, _Particle]] = {}
     try:
         for line in lines:
             if any(cell and str(cell).strip() for cell in line.values()):
@@ -106,13 +91,14 @@ def _read_csv(text: str) -> tuple[list[np.ndarray], list[str]]:
             f"system {few} has {sizes[few]} particles and system {many} has {sizes[many]}: "
             "put systems of different sizes into files of their own"
         )
-    table = np.array([[rows[k] for k in sorted(rows)] for rows in systems.values()]).reshape(
-        len(systems), -1, 7
-    )
-    return [table[..., :3], table[..., 3:6], table[..., 6]], list(systems)
+    ordered = [[particles[k] for k in sorted(particles)] for particles in systems.values()]
+    table = np.array([[particle.numbers for particle in particles] for particles in ordered])
+    labels = [tuple(particle.label for particle in particles) for particles in ordered]
+    arrays = table[..., :3], table[..., 3:6], table[..., 6]
+    return from_arrays(*arrays, list(systems), labels, max_particles=max_particles)
 
 
-def _add_particle(systems: dict[str, dict[float, list[float]]], line: dict[str, str], place: str) -> None:
+def _add_particle(systems: dict[str, dict[float, _Particle]], line: dict[str, str], place: str) -> None:
     particles = systems.setdefault((line.get("system") or "1").strip(), {})
     key: float = len(particles)
     if None in line:  # where csv puts the cells that have no column
@@ -127,4 +113,5 @@ def _add_particle(systems: dict[str, dict[float, list[float]]], line: dict[str, 
         raise BadSystems(f"{place}: particle is {line['particle']!r}, which is not a number")
     if key in particles:
         raise BadSystems(f"{place}: particle {line['particle'].strip()} of this system is there already")
-    particles[key] = [float(line[column]) for column in _COLUMNS]
+    label = line.get("particle", str(len(particles) + 1)).strip()
+    particles[key] = _Particle(label, [float(line[column]) for column in _COLUMNS])

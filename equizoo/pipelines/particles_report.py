@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
+from equizoo.hub.files import replacing
 from equizoo.pipelines.particles_result import Forecast
 
 _COLUMNS = (
@@ -49,7 +49,8 @@ def _block(source: str, forecast: Forecast, k: int) -> Iterator[str]:
     axes = "".join(f"{axis:>9}" for axis in "xyz")
     yield f"particle{'charge':>9} {axes}   {axes}"
     yield "─" * 75
-    for particle, (charge, before, after) in enumerate(zip(forecast.charges[k], start, end, strict=True), 1):
+    rows = zip(forecast.particles[k], forecast.charges[k], start, end, strict=True)
+    for particle, charge, before, after in rows:
         cells = ("".join(f"{value:9.4f}" for value in row) for row in (before, after))
         yield f"{particle:>8}{charge:>+9g} {'   '.join(cells)}"
     if len(forecast.times) > 2:
@@ -83,18 +84,14 @@ def write_forecasts(forecasts: Sequence[tuple[str, Forecast]], path: str | os.Pa
         forecasts: What each forecast came from, and the forecast.
         path: The file; it appears whole or not at all.
     """
-    path = Path(path)
-    part = path.with_name(f".{path.name}.part")
-    with open(part, "w", encoding="utf-8", newline="") as file:
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)
         for source, forecast in forecasts:
             for k, name in enumerate(forecast.names):
                 for step, time in enumerate(forecast.times.tolist()):
                     energy = (forecast.energy[step, k].item(), forecast.energy_drift[step, k].item())
-                    for particle, charge in enumerate(forecast.charges[k].tolist()):
-                        place = forecast.positions[step, k, particle].tolist()
-                        writer.writerow(
-                            [source, name, forecast.in_domain[k], time, particle + 1, charge, *place, *energy]
-                        )
-    os.replace(part, path)
+                    about = (source, name, forecast.in_domain[k], time)
+                    places = forecast.positions[step, k].tolist()
+                    for row in zip(forecast.particles[k], forecast.charges[k].tolist(), places, strict=True):
+                        writer.writerow([*about, *row[:2], *row[2], *energy])

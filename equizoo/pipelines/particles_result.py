@@ -22,6 +22,7 @@ class Forecast:
 
     Attributes:
         names: What each system is called.
+        particles: (B, N) what each particle is called.
         charges: (B, N) charges.
         times: (K + 1,) times [time].
         positions: (K + 1, B, N, 3) positions [length].
@@ -33,6 +34,7 @@ class Forecast:
     """
 
     names: tuple[str, ...]
+    particles: tuple[tuple[str, ...], ...]
     charges: np.ndarray
     times: np.ndarray
     positions: np.ndarray
@@ -62,6 +64,7 @@ class Forecast:
                 "caution": self.caution,
                 "test_mse": self.test_mse,
                 "units": UNITS,
+                "particles": list(self.particles[k]),
                 "charges": self.charges[k].tolist(),
                 "times": self.times.tolist(),
                 "positions": self.positions[:, k].tolist(),

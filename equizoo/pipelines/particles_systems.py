@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from equizoo.hub.errors import EquizooError
+from equizoo.pipelines.arrays import as_floats
 
 #: Two particles nearer than this [length] are one given twice: float32 cannot tell their direction.
 COINCIDENT = 1e-5
@@ -31,6 +32,7 @@ class Systems:
         vel: (B, N, 3) float64 velocities [length / time].
         charge: (B, N) float64 charges.
         names: What to call each system.
+        particles: (B, N) what to call each particle.
         single: Whether they were given as one system without the axis B.
     """
 
@@ -38,6 +40,7 @@ class Systems:
     vel: np.ndarray
     charge: np.ndarray
     names: tuple[str, ...]
+    particles: tuple[tuple[str, ...], ...]
     single: bool = False
 
     @property
@@ -47,7 +50,13 @@ class Systems:
 
 
 def from_arrays(
-    positions: Any, velocities: Any, charges: Any, names: Sequence[str] = (), *, max_particles: int = 500
+    positions: Any,
+    velocities: Any,
+    charges: Any,
+    names: Sequence[str] = (),
+    particles: Sequence[tuple[str, ...]] = (),
+    *,
+    max_particles: int = 500,
 ) -> Systems:
     """Check arrays and return them as systems.
 
@@ -56,6 +65,7 @@ def from_arrays(
         velocities: The same shape [length / time].
         charges: (B, N) or (N,).
         names: What to call each system; its number, from 1, unless given.
+        particles: What to call each particle of each system; its number, from 1, unless given.
         max_particles: Largest N; the model looks at all N² pairs.
 
     Returns:
@@ -85,7 +95,8 @@ def from_arrays(
     pos, vel, charge = (array[None] if single else array for array in (pos, vel, charge))
     names = tuple(names) or tuple(str(k + 1) for k in range(len(pos)))
     _check_size(*charge.shape, max_particles)
-    systems = Systems(pos, vel, charge, names, single)
+    numbers = tuple(str(k + 1) for k in range(charge.shape[1]))
+    systems = Systems(pos, vel, charge, names, tuple(particles) or (numbers,) * len(pos), single)
     _check_finite(systems)
     _check_apart(systems)
     return systems
@@ -95,9 +106,8 @@ def _array(values: Any, name: str) -> np.ndarray:
     if values is None:
         raise BadSystems(f"{name} are missing: give positions, velocities and charges, or one file")
     try:
-        array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
-        return array.astype(np.float64, casting="safe" if array.dtype.kind == "c" else "unsafe")
-    except (TypeError, ValueError):
+        return as_floats(values)
+    except ValueError:
         raise BadSystems(
             f"{name} are not one array of numbers; systems of different sizes go into calls of their own"
         ) from None
@@ -117,9 +127,8 @@ def _check_finite(systems: Systems) -> None:
         bad = ~np.isfinite(array)
         if bad.any():
             system, particle = np.argwhere(bad)[0][:2]
-            raise BadSystems(
-                f"system {systems.names[system]}: the {name} of particle {particle + 1} is not finite"
-            )
+            which = f"system {systems.names[system]}: the {name} of particle"
+            raise BadSystems(f"{which} {systems.particles[system][particle]} is not finite")
 
 
 def _check_apart(systems: Systems) -> None:
@@ -131,9 +140,10 @@ def _check_apart(systems: Systems) -> None:
         distance = np.linalg.norm(pos[:, i] - pos[:, j], axis=-1)
         if distance.min() < COINCIDENT:
             system, pair = np.argwhere(distance < COINCIDENT)[0]
+            called = systems.particles[start + system]
             raise BadSystems(
-                f"system {systems.names[start + system]}: particles {i[pair] + 1} and {j[pair] + 1} are "
-                f"{distance[system, pair]:.1e} apart: they coincide"
+                f"system {systems.names[start + system]}: particles {called[i[pair]]} and {called[j[pair]]} "
+                f"are {distance[system, pair]:.1e} apart: they coincide"
             )
 
 

@@ -1,3 +1,4 @@
+import csv
 import math
 from pathlib import Path
 
@@ -47,6 +48,12 @@ def test_arrays_tensors_and_lists_give_the_same(predict: ParticleForecastingPipe
     assert np.array_equal(predict(*map(torch.from_numpy, given)), expected)
     assert np.array_equal(predict(*(array.tolist() for array in given)), expected)
     assert np.array_equal(predict(given[0], given[1], given[2][..., None]), expected)
+    lists = [[*map(torch.tensor, array.tolist())] for array in given]
+    assert np.allclose(
+        predict(*([one.requires_grad_() for one in array] for array in lists)), expected, atol=1e-5
+    )
+    half = [torch.from_numpy(array).bfloat16() for array in given]
+    assert np.array_equal(predict(*half), predict(*(array.double() for array in half)))
 
 
 def test_one_system_gives_one(predict: ParticleForecastingPipeline) -> None:
@@ -215,3 +222,17 @@ def test_table_csv_and_figure(predict: ParticleForecastingPipeline, tmp_path: Pa
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.png"]
     assert forecasts[0][1].records()[1]["positions"][0] == pos[1].tolist()
+
+
+def test_the_answer_to_a_file_names_particles_as_the_file_does(
+    predict: ParticleForecastingPipeline, tmp_path: Path
+) -> None:
+    rows = [f"s,{label},{x},0,0,0,0,0,1" for label, x in ((30, 3), (7, 1), (12, 2))]
+    (tmp_path / "a.csv").write_text("\n".join(["system,particle,x,y,z,vx,vy,vz,q", *rows]))
+    forecasts = [("a.csv", predict.forecast(tmp_path / "a.csv"))]
+    assert forecasts[0][1].records()[0]["particles"] == ["7", "12", "30"]
+    assert [line.split()[0] for line in format_forecasts(forecasts).splitlines()[4:7]] == ["7", "12", "30"]
+    write_forecasts(forecasts, tmp_path / "b.csv")
+    with open(tmp_path / "b.csv", newline="") as file:
+        start = [row for row in csv.DictReader(file) if row["time"] == "0.0"]
+    assert {row["particle"]: float(row["x"]) for row in start} == {"7": 1, "12": 2, "30": 3}

@@ -50,10 +50,19 @@ def test_csv_is_sorted_by_particle(tmp_path: Path) -> None:
     assert systems.charge.tolist() == [[1, -1], [1, 1]]
 
 
+def test_particles_keep_their_numbers(tmp_path: Path) -> None:
+    rows = [row.replace(",2,", ",30,", 1).replace(",1,", ",07,", 1) for row in ROWS[:2]]
+    (tmp_path / "a.csv").write_text(HEADER + "\n".join([*rows, *ROWS[2:]]))
+    assert read_systems(tmp_path / "a.csv").particles == (("07", "30"), ("1", "2"))
+    (tmp_path / "a.csv").write_text(HEADER + "\n".join([rows[0].replace("0.1", "inf"), rows[1]]))
+    with pytest.raises(BadSystems, match="the velocity of particle 30 is not finite"):
+        read_systems(tmp_path / "a.csv")
+
+
 def test_csv_without_names_is_one_system_in_the_order_of_lines(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("q;x;y;z;vx;vy;vz\n1;5;0;0;0;0;0\n-1;4;0;0;0;0;0\n", encoding="utf-8-sig")
     systems = read_systems(str(tmp_path / "a.csv"))
-    assert systems.names == ("1",)
+    assert systems.names == ("1",) and systems.particles == (("1", "2"),)
     assert systems.pos[0, :, 0].tolist() == [5, 4]
 
 
@@ -88,7 +97,10 @@ def test_a_damaged_npz_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     np.savez(path, **arrays())
     whole = path.read_bytes()
-    for data in (whole[: len(whole) // 2], b"", b"PK\x03\x04", whole[:300] + b"\xff" * 40 + whole[340:]):
+    np.savez_compressed(path, **arrays(50))
+    packed = path.read_bytes()
+    damaged = [data[:300] + b"\xff" * 40 + data[340:] for data in (whole, packed)]
+    for data in (whole[: len(whole) // 2], b"", b"PK\x03\x04", *damaged):
         path.write_bytes(data)
         with pytest.raises(BadSystems, match=r"a\.npz: "):
             read_systems(path)
