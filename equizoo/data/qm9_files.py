@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -125,7 +126,7 @@ def read_prepared(path: Path) -> RawQM9:
                 index=arrays["index"].astype(np.int64),
                 uncharacterized=arrays["uncharacterized"].astype(np.int64),
             )
-    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} is not a prepared QM9 file: {error}") from error
 
 

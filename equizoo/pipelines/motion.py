@@ -23,14 +23,12 @@ from equizoo.relaxation.layer import relaxations
 TARGET = "position"
 _PARTIAL = (
     "a partial variant is not exactly equivariant: trust it for bodies that move the way those of its "
-    "training set "
-    "do, and use the equivariant variant for any other"
+    "training set do, and use the equivariant variant for any other"
 )
 _BETWEEN = (
-    "the model predicts frames {first} to {last} of a step only; those before are a cubic in time "
-    "through both "
-    "ends, no prediction (between true ends it is 0.23 length off in a run and 0.11 in a walk, root mean "
-    "square)"
+    "the model predicts frames {first} to {last} of a step only; those before are a cubic in time through "
+    "both ends, no prediction (between true ends it is 0.23 length off in a run and 0.11 in a walk, root "
+    "mean square)"
 )
 _ROLLOUT = "steps after the first start from predictions; the test error holds for the first step only"
 
@@ -166,13 +164,15 @@ class MotionForecastingPipeline:
         """
         if steps < 1:
             raise ValueError(f"a forecast needs at least one step, got {steps}")
+        place = ""
         if isinstance(positions, (str, os.PathLike)):
+            place = f"{Path(positions).name}: "
             name = name or Path(positions).name
             positions, velocities = read_motion(positions, self.joints, skeleton)
         elif skeleton is not None:
             raise BadMotion("a skeleton belongs to an .amc recording, not to arrays")
         if velocities is None:
-            recording, start = _from_start(positions, start, len(self.joints))
+            recording, start = _from_start(positions, start, len(self.joints), place)
             positions, truth = recording[:2], recording if truth is None else truth
         elif start is not None:
             raise BadMotion("a start frame belongs to a recording; with velocities, the body is at its start")
@@ -212,7 +212,7 @@ class MotionForecastingPipeline:
         if known.ndim != 3 or known.shape[1:] != (len(self.joints), 3):
             raise BadMotion(f"true positions are frames (K, {len(self.joints)}, 3), got {known.shape}")
         aligned = np.full((frames, *known.shape[1:]), np.nan)
-        aligned[: len(known)] = known[:frames]
+        aligned[: len(known)] = np.where(np.isfinite(known), known, np.nan)[:frames]
         return aligned if len(known) > 2 else None
 
     def _roll_out(self, windows: Windows, steps: int) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -254,22 +254,21 @@ class MotionForecastingPipeline:
         return answer
 
 
-def _from_start(positions: Any, start: int | None, joints: int) -> tuple[np.ndarray, int]:
+def _from_start(positions: Any, start: int | None, joints: int, place: str) -> tuple[np.ndarray, int]:
     """Return the frames of a recording from the start frame on, and its number."""
     recording = as_array(positions, "positions")
     if recording.ndim != 3 or recording.shape[1:] != (joints, 3) or len(recording) < 2:
         raise BadMotion(
-            f"a recording is at least two frames (F, {joints}, 3); a body ({joints}, 3) needs "
-            f"velocities; got "
-            f"{recording.shape}"
+            f"{place}a recording is at least two frames (F, {joints}, 3); a body ({joints}, 3) needs "
+            f"velocities; got {recording.shape}"
         )
     start = len(recording) - 2 if start is None else start
     if not 0 <= start <= len(recording) - 2:
         raise BadMotion(
-            f"start frame {start}: the recording has {len(recording)} frames, so a start is 0 to "
+            f"{place}start frame {start}: the recording has {len(recording)} frames, so a start is 0 to "
             f"{len(recording) - 2}"
         )
-    check_finite("position", recording[start:], "frame")
+    check_finite("position", recording[start : start + 2], f"{place}frame", start)
     return recording[start:], start
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import os
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from equizoo.data.amc import read_motion as read_recording
+from equizoo.pipelines.arrays import read_npz
 from equizoo.pipelines.motion_windows import BadMotion
 
 SUFFIXES = (".npz", ".amc")
@@ -64,33 +63,16 @@ def read_motion(
 
 
 def _read_npz(data: bytes, joints: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None]:
-    arrays: dict[str, np.ndarray] = {}
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            sizes = {entry.filename.removesuffix(".npy"): entry.file_size for entry in archive.infolist()}
-            if sum(sizes.values()) > _LARGEST:
-                raise BadMotion(
-                    f"the arrays are larger than {_LARGEST >> 20} MB; cut the recording into pieces"
-                )
-            for key, aliases in ALIASES.items():
-                name = next((alias for alias in aliases if alias in sizes), None)
-                if name is not None:
-                    content = io.BytesIO(archive.read(f"{name}.npy"))
-                    arrays[key] = np.lib.format.read_array(content, allow_pickle=False)
-    except (zipfile.BadZipFile, KeyError, EOFError, MemoryError) as error:
-        raise BadMotion(f"not a whole .npz file ({error})") from None
-    if "pos" not in arrays:
-        raise BadMotion(f"the file has no array 'pos'; its arrays are {sorted(sizes)}")
-    if arrays["pos"].dtype.kind not in "fiu":
-        raise BadMotion(f"pos holds {arrays['pos'].dtype}, not numbers")
-    pos, vel = arrays["pos"], arrays.get("vel")
-    if "joints" in arrays:
-        names = [str(name) for name in arrays["joints"].ravel()]
-        if pos.ndim < 2 or pos.shape[-2] != len(names):
-            raise BadMotion(f"pos {pos.shape} does not have the {len(names)} joints that are named")
-        order = _order(names, joints)
-        pos, vel = pos[..., order, :], None if vel is None else vel[..., order, :]
-    return pos, vel
+    motion = read_npz(data, ALIASES, ["pos"], _LARGEST)
+    names = motion.pop("joints", None)
+    for key, array in motion.items():
+        if array.dtype.kind not in "fiu":
+            raise BadMotion(f"{key} holds {array.dtype}, not numbers")
+        if names is not None:
+            if array.shape[-2:] != (names.size, 3):
+                raise BadMotion(f"{key} {array.shape} does not have the {names.size} joints that are named")
+            motion[key] = array[..., _order([str(name) for name in names.flat], joints), :]
+    return motion["pos"], motion.get("vel")
 
 
 def _read_amc(path: Path, skeleton: Path, joints: Sequence[str]) -> np.ndarray:

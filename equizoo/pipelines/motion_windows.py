@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from equizoo.hub.errors import EquizooError
+from equizoo.pipelines.arrays import as_floats
 
 UNIT = 0.0254 / 0.45
 """Metres in one length of the CMU recordings (ASF unit)."""
@@ -97,18 +98,17 @@ def as_array(values: Any, name: str) -> np.ndarray:
         BadMotion: They are not one array of real numbers.
     """
     try:
-        array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
-        return array.astype(np.float64, casting="safe" if array.dtype.kind == "c" else "unsafe")
-    except (TypeError, ValueError):
+        return as_floats(values)
+    except ValueError:
         raise BadMotion(f"{name} are not one array of numbers") from None
 
 
-def check_finite(name: str, array: np.ndarray, what: str) -> None:
-    """Raise BadMotion if an array (rows, J, 3) has a number that is not finite."""
+def check_finite(name: str, array: np.ndarray, what: str, first: int = 1) -> None:
+    """Raise BadMotion if an array (rows, J, 3), whose rows count from ``first``, is not finite somewhere."""
     bad = ~np.isfinite(array)
     if bad.any():
         row, joint = np.argwhere(bad)[0][:2]
-        raise BadMotion(f"{what} {row + 1}: the {name} of joint {joint + 1} is not finite")
+        raise BadMotion(f"{what} {first + row}: the {name} of joint {joint + 1} is not finite")
 
 
 def heading_angle(vel: np.ndarray, heading: tuple[float, ...]) -> float | None:

@@ -13,6 +13,7 @@ import torch
 from equizoo.data.modelnet40 import to_unit_sphere
 from equizoo.data.point_files import SUFFIXES, read_points
 from equizoo.hub.errors import EquizooError
+from equizoo.pipelines.arrays import as_floats
 
 #: Fewest different points of a cloud that is answered.
 FEWEST = 20
@@ -99,13 +100,9 @@ def read_entry(entry: Entry, samples: int, seed: int) -> np.ndarray:
             return read_points(entry.item, samples=samples, seed=seed)
         except (ValueError, ImportError) as error:
             raise BadCloud(str(error).removeprefix(f"{entry.item.name}: ")) from None
-    item = entry.item.detach().cpu() if hasattr(entry.item, "detach") else entry.item
     try:
-        array = np.asarray(item)
-        if array.dtype.kind not in "fiu":
-            raise TypeError
-        array = array.astype(np.float64)
-    except (TypeError, ValueError):
+        array = as_floats(entry.item)
+    except ValueError:
         raise BadCloud("the cloud is not one array of numbers") from None
     if array.ndim != 2 or array.shape[1] != 3:
         raise BadCloud(f"a cloud must be (N, 3) positions, got {array.shape}")

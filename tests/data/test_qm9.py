@@ -150,9 +150,13 @@ def test_damaged_prepared_files_are_refused(tmp_path: Path) -> None:
     write_folder(tmp_path)
     raw = read_qm9(find_qm9(tmp_path))
     path = tmp_path / "qm9.npz"
-    path.write_bytes(b"PK\x03\x04 truncated")
-    with pytest.raises(ValueError, match="is not a prepared QM9 file"):
-        load_qm9(tmp_path)
+    write_prepared(raw, path)
+    whole = path.read_bytes()
+    start = whole.index(b"targets.npy") + 60
+    for data in (b"PK\x03\x04 truncated", whole[:start] + b"\xff" * 40 + whole[start + 40 :]):
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match="is not a prepared QM9 file"):
+            load_qm9(tmp_path)
     damaged = {
         "atoms are announced": {"z": raw.z[:-1]},
         "rows of targets": {"targets": raw.targets[:-1]},

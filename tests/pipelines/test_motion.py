@@ -77,6 +77,7 @@ def test_frames_and_velocities_give_the_same(predict: MotionForecastingPipeline)
     assert np.allclose(expected[4], pos + 30 * vel.mean(0))
     assert np.array_equal(predict(pos, vel), expected)
     assert np.array_equal(predict(torch.from_numpy(pos), vel.tolist()), expected)
+    assert np.array_equal(predict([*torch.from_numpy(frames).requires_grad_()]), expected)
     several = predict(np.stack([frames[:40], frames[40:]]))
     assert several.shape == (2, 5, 31, 3)
     assert np.array_equal(several[1], expected)
@@ -229,6 +230,24 @@ def test_forecasts_that_cannot_be_made_say_why(
         predict.forecast(recording(), **options)
 
 
+def test_frames_that_are_not_looked_at_may_be_missing(
+    predict: MotionForecastingPipeline, tmp_path: Path
+) -> None:
+    frames = recording()
+    expected = predict.forecast(frames, start=10)
+    frames[20, 3], frames[5], frames[25, 0, 0] = np.nan, np.nan, np.inf
+    answer = predict.forecast(frames, start=10)
+    assert np.array_equal(answer.positions, expected.positions)
+    assert answer.mse == expected.mse
+    assert np.isnan(answer.errors[[10, 15], [3, 0]]).all() and np.isnan(answer.errors).sum() == 2
+    json.dumps(answer.record(), allow_nan=False)
+    frames[11, 6, 2] = np.nan
+    np.savez(tmp_path / "a.npz", pos=frames)
+    for given, place in ((frames, ""), (tmp_path / "a.npz", "a.npz: ")):
+        with pytest.raises(BadMotion, match=f"^{place}frame 11: the position of joint 7 is not finite"):
+            predict.forecast(given, start=10)
+
+
 def test_bad_answers_options_and_models() -> None:
     model = Drift()
     model.one.data.fill_(math.nan)
@@ -260,14 +279,19 @@ def test_npz_files(predict: MotionForecastingPipeline, tmp_path: Path) -> None:
         ({"pos": frames, "joints": np.array([*JOINTS[:-1], "tail"])}, "no joint joint30"),
         ({"pos": frames, "joints": np.array(JOINTS[:-1])}, "the 30 joints that are named"),
         ({"pos": np.array(["a"])}, "not numbers"),
+        ({"pos": frames[0], "vel": frames[0, :9], "joints": JOINTS}, r"vel \(9, 3\) does not have the 31"),
+        ({"pos": frames, "vel": np.array(["a"])}, "vel holds <U1, not numbers"),
         ({"pos": np.array([None])}, "allow_pickle"),
     ):
         np.savez(path, **arrays)
         with pytest.raises(BadMotion, match=message):
             predict(path)
-    path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(BadMotion, match=r"not a whole \.npz file"):
-        predict(path)
+    np.savez_compressed(path, pos=frames)
+    whole = path.read_bytes()
+    for data in (whole[:50], whole[:300] + b"\xff" * 40 + whole[340:]):
+        path.write_bytes(data)
+        with pytest.raises(BadMotion, match=r"not a whole \.npz file"):
+            predict(path)
 
 
 def write_asf(path: Path) -> None:

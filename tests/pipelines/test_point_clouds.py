@@ -54,6 +54,9 @@ def test_arrays_tensors_and_lists_give_the_same(classify: PointCloudClassificati
     assert classify(torch.from_numpy(cloud())) == expected
     assert classify(cloud().tolist()) == expected
     assert classify(torch.from_numpy(cloud()).requires_grad_()) == expected
+    assert classify([point.requires_grad_() for point in torch.from_numpy(cloud())]) == expected
+    half = torch.from_numpy(cloud()).bfloat16()
+    assert classify(half) == classify(half.double())
     for several in (cloud()[None], [cloud()], (torch.from_numpy(cloud()),), [cloud().tolist()]):
         assert classify(several) == [expected]
     assert classify([]) == []
