@@ -70,14 +70,14 @@ def method_name(config: RunConfig) -> str:
 
 
 def cost(run: Path, config: RunConfig) -> dict[str, Any]:
-    """Return how far a run came, with epochs, steps and times of all stages; {} if one was cut off."""
+    """Return how far a run came, with epochs, steps and times of all parts; {} if one was cut off."""
     folders = [run, *(RunFolder(part.start_from).path for part in stages(config)[1:] if part.start_from)]
     files = [folder / "result.json" for folder in folders]
     if not all(file.is_file() for file in files):
         return {}
     results = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     total = {key: sum(result[key] for result in results) for key in ("epoch", "step", "minutes", "cpu_hours")}
-    return {"status": results[0]["status"], **total}
+    return {"status": results[0]["status"], "parts": len(results), **total}
 
 
 def _check_made(source: str) -> None:

@@ -208,10 +208,11 @@ def _training(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
             f"- Length: {count(cost['epoch'], 'epoch')}, {cost['step']:,} steps ({cost['status']}); "
             f"{number(cost['cpu_hours'])} CPU-hours"
         )
+    part = " of the last part" if (cost or {}).get("parts", 1) > 1 else ""
     for variant in config.variants:
         best = results["variants"][variant].get("best", {})
         if "epoch" in best:
-            lines.append(f"- Weights of `{variant}`: best validation score, epoch {best['epoch']:g}")
+            lines.append(f"- Weights of `{variant}`: best validation score, epoch {best['epoch']:g}{part}")
     if results.get("half"):
         lines.append("- Large parameters are stored in half precision; every figure was measured with them")
     versions = ", ".join(f"{name} {version}" for name, version in results["provenance"]["versions"].items())

@@ -85,6 +85,9 @@ def test_every_measured_figure_is_there(read):
     parameters = results["variants"]["equivariant"]["parameters"]
     assert row(text, "`equivariant`", f"{parameters:,}") == ["2.09", "0.315"]
     assert "64 epochs" in text
+    assert "of the last part" not in text
+    results["cost"]["parts"] = 2
+    assert re.search(r"best validation score, epoch \d+ of the last part", render(config, results))
     assert "12.3 CPU-hours" in text
     assert config.training.command in text
     assert "64 validation, 64 test" in text

@@ -50,6 +50,7 @@ def test_a_run_that_starts_from_another_tells_of_both(tiny: Tiny, first: Path, t
     card = read_config(tmp_path / "checkpoint")
     assert card.method == results["method"] == method_name(config) == "ace-equality"
     assert results["epochs"] == results["cost"]["epoch"] == 3 + 2
+    assert results["cost"]["parts"] == 2
     one, two = card.training.command.split(" && ")
     assert one.split()[:4] == ["python", "-m", "equizoo.training", "schnet-qm9-ace"]
     assert two.split()[:4] == ["python", "-m", "equizoo.training", "schnet-qm9-strict"]
