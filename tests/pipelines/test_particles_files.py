@@ -99,7 +99,7 @@ def test_a_damaged_npz_is_refused(tmp_path: Path) -> None:
     whole = path.read_bytes()
     np.savez_compressed(path, **arrays(50))
     packed = path.read_bytes()
-    damaged = [data[:300] + b"\xff" * 40 + data[340:] for data in (whole, packed)]
+    damaged = [whole[:300] + b"\xff" * 40 + whole[340:], packed[:57] + b"\xff" * 40 + packed[97:]]
     for data in (whole[: len(whole) // 2], b"", b"PK\x03\x04", *damaged):
         path.write_bytes(data)
         with pytest.raises(BadSystems, match=r"a\.npz: "):
