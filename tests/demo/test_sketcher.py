@@ -1,6 +1,7 @@
 """The sketcher: what is vendored of JSME, and that its page needs nothing else."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,21 @@ def test_the_readme_tells_what_is_vendored():
     about = (JSME / "README.md").read_text()
     assert "0.8.2" in about and "BSD-3-Clause" in about and len(BUILDS) == 2
     assert all(build in about for build in BUILDS)
-    assert "Redistribution and use" in (JSME / "license.txt").read_text()
     assert sum(path.stat().st_size for path in JSME.rglob("*") if path.is_file()) < 1_500_000
+
+
+def test_the_licences_of_the_sketcher_and_its_parts_are_there_and_declared():
+    for name, text in (
+        ("license.txt", "Copyright (c) 2020, Novartis"),
+        ("license-openchemlib.txt", "Actelion Pharmaceuticals Ltd."),
+        ("license-apache-2.0.txt", "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION"),
+    ):
+        assert text in (JSME / name).read_text() and f"`{name}`" in (JSME / "README.md").read_text()
+    root = STATIC.parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    assert set(project["license"].split(" AND ")) == {"MIT", "BSD-3-Clause", "Apache-2.0"}
+    declared = {path for pattern in project["license-files"] for path in root.glob(pattern)}
+    assert declared == {root / "LICENSE", *JSME.glob("license*")}
 
 
 @pytest.mark.parametrize("build", BUILDS)
@@ -48,7 +62,6 @@ def test_nothing_of_the_sketcher_is_in_the_head_of_the_page():
 
 
 def test_the_sketcher_is_part_of_the_package():
-    tomllib = pytest.importorskip("tomllib")
     settings = tomllib.loads((STATIC.parents[2] / "pyproject.toml").read_text())
     patterns = settings["tool"]["setuptools"]["package-data"]["equizoo.demo"]
     packed = {path for pattern in patterns for path in STATIC.parent.glob(pattern) if path.is_file()}
