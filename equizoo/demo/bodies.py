@@ -81,8 +81,7 @@ def _recording(path: Path, joints: tuple[str, ...]) -> tuple[np.ndarray, np.ndar
     if size > limits.MOTION_ARRAYS:
         raise Declined(f"its arrays have more than {limits.MOTION_ARRAYS / 1e6:g} MB; cut the recording")
     pos, vel = read_motion(path, joints)
-    numbers = [values for values in (pos, vel) if values is not None and values.dtype.kind in "fiu"]
-    if any((np.abs(values) > limits.MOTION_EXTENT).any() for values in numbers):
+    if any((np.abs(values) > limits.MOTION_EXTENT).any() for values in (pos, vel) if values is not None):
         raise Declined(
             f"a coordinate is beyond ±{limits.MOTION_EXTENT:g} length; give lengths of {100 * UNIT:.2f} cm, "
             "from an origin near the body"

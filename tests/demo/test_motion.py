@@ -57,7 +57,7 @@ def test_recordings_that_are_not_answered_say_why(tmp_path):
     np.savez(tmp_path / "fast.npz", pos=here, vel=here - 1e6)
     np.savez(tmp_path / "words.npz", pos=here, vel=np.full((31, 3), "fast"))
     for file, message in (
-        ("words", "velocities are not"),
+        ("words", "vel holds <U4, not numbers"),
         ("bomb", "more than 32 MB"),
         ("noise", "whole .npz"),
         ("joints", "31"),
