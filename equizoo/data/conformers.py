@@ -11,12 +11,12 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from equizoo.data.conformer_ensemble import Ensemble
 from equizoo.data.molecule_graphs import MoleculeGraph
+from equizoo.hub.files import replacing
 
 _GRAPH_ROWS = {
     "z": "atoms",
@@ -154,19 +154,13 @@ class ConformerSet:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the set to one ``.npz`` file, which appears when it is complete."""
-        path = Path(path)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
         small = {name: self.arrays[name].astype(np.int16) for name in ("bonds", "centres", "double_bonds")}
         small |= {name: self.arrays[name].astype(np.uint8) for name in ("z", "bond_order")}
         small["permutation"] = self.arrays["permutation"].astype(np.int16)
-        try:
-            with open(part, "wb") as file:
-                np.savez_compressed(
-                    file, smiles=np.array(self.smiles), counts=self.counts, **(self.arrays | small)
-                )
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        with replacing(path) as part, open(part, "wb") as file:
+            np.savez_compressed(
+                file, smiles=np.array(self.smiles), counts=self.counts, **(self.arrays | small)
+            )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ConformerSet:

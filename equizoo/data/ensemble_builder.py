@@ -20,6 +20,7 @@ from pathlib import Path
 from equizoo.data.conformer_ensemble import Ensemble
 from equizoo.data.conformers import ConformerSet
 from equizoo.data.ensembles import LEVELS, STANDARD, EnsembleSettings, NoEnsemble, make_ensemble
+from equizoo.hub.files import replacing
 
 log = logging.getLogger(__name__)
 
@@ -102,9 +103,8 @@ def _make_part(job: tuple[list[str], Path, EnsembleSettings]) -> None:
 
 
 def _write_json(path: Path, content: dict) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    with replacing(path) as part:
+        part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _join(paths: Sequence[Path], out: Path) -> dict[str, str]:

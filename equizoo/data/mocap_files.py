@@ -15,6 +15,7 @@ from equizoo.data.acclaim import LARGEST_FILE
 from equizoo.data.amc import joint_positions, read_amc
 from equizoo.data.asf import read_asf
 from equizoo.data.qm9_files import Source
+from equizoo.hub.files import replacing
 
 log = logging.getLogger(__name__)
 
@@ -116,20 +117,14 @@ def read_original(folder: Path, motion: str) -> Trials:
 
 def write_prepared(trials: Trials, path: str | os.PathLike[str]) -> None:
     """Write recordings to a file that :func:`read_prepared` reads; it appears when it is complete."""
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "wb") as file:
-            np.savez_compressed(
-                file,
-                pos=np.concatenate(trials.pos),
-                trial_offset=np.cumsum([0, *map(len, trials.pos)]).astype(np.int32),
-                trial_names=np.array(trials.names),
-                joint_names=np.array(trials.joints),
-            )
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, open(part, "wb") as file:
+        np.savez_compressed(
+            file,
+            pos=np.concatenate(trials.pos),
+            trial_offset=np.cumsum([0, *map(len, trials.pos)]).astype(np.int32),
+            trial_names=np.array(trials.names),
+            joint_names=np.array(trials.joints),
+        )
 
 
 def read_prepared(path: Path) -> Trials:

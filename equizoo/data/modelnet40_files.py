@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from equizoo.data.modelnet40_formats import (
     stack,
 )
 from equizoo.data.qm9_files import Source
+from equizoo.hub.files import replacing
 
 __all__ = [
     "CLASSES",
@@ -157,15 +157,14 @@ def write_prepared(source: Found, path: Path, points: int = 1024) -> None:
     clouds, label, number = stack(parts)
     clouds = clouds - clouds.mean(1, keepdims=True)
     clouds /= np.linalg.norm(clouds, axis=-1).max(1)[:, None, None]
-    partial = path.with_name(f".{path.name}.part.npz")
-    np.savez_compressed(
-        partial,
-        points=np.rint(clouds / _STEP).astype(np.int16),
-        scale=np.float64(_STEP),
-        label=label.astype(np.uint8),
-        split=np.repeat(np.arange(2, dtype=np.uint8), [len(part.label) for part in parts]),
-        object_number=number.astype(np.int32),
-        class_names=np.array(CLASSES),
-        meta=np.array(json.dumps({"source": f"ModelNet40, {source.path.name}", "terms": _LICENCE})),
-    )
-    os.replace(partial, path)
+    with replacing(path) as part:
+        np.savez_compressed(
+            part,
+            points=np.rint(clouds / _STEP).astype(np.int16),
+            scale=np.float64(_STEP),
+            label=label.astype(np.uint8),
+            split=np.repeat(np.arange(2, dtype=np.uint8), [len(part.label) for part in parts]),
+            object_number=number.astype(np.int32),
+            class_names=np.array(CLASSES),
+            meta=np.array(json.dumps({"source": f"ModelNet40, {source.path.name}", "terms": _LICENCE})),
+        )

@@ -17,6 +17,7 @@ import numpy as np
 
 from equizoo.data.nbody_worlds import World
 from equizoo.data.qm9_files import Source
+from equizoo.hub.files import replacing
 
 log = logging.getLogger(__name__)
 
@@ -91,20 +92,15 @@ def write_cache(
     """
     problems = []
     for folder in places:
-        part = folder / f".{name}.{os.getpid()}.part"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            try:
-                with open(part, "wb") as file:
-                    np.savez(
-                        file,
-                        **frames._asdict(),
-                        settings=np.array(json.dumps(depends_on)),
-                        sha256=np.array(_sha256(frames)),
-                    )
-                os.replace(part, folder / name)
-            finally:
-                part.unlink(missing_ok=True)
+            with replacing(folder / name) as part, open(part, "wb") as file:
+                np.savez(
+                    file,
+                    **frames._asdict(),
+                    settings=np.array(json.dumps(depends_on)),
+                    sha256=np.array(_sha256(frames)),
+                )
         except OSError as error:
             problems.append(str(error))
             continue

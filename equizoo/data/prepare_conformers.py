@@ -30,6 +30,7 @@ from equizoo.data.conformers import ConformerSet
 from equizoo.data.embeddings import embed_many, relax_mmff
 from equizoo.data.molecule_graphs import molecule_graph, stereo_kept
 from equizoo.data.molecule_symmetry import bond_symmetries
+from equizoo.hub.files import replacing
 
 log = logging.getLogger(__name__)
 
@@ -191,9 +192,8 @@ def prepare(data: Path, out: Path, settings: Preparation = STANDARD) -> dict[str
     ensembles = _ensembles(rest, settings.most_starts, settings, seen)
     write("train", ensembles + _geometries(data, chosen, settings, taken, seen), seen)
     path = out / f"conformers-{settings.name}.json"
-    part = path.with_suffix(".tmp")
-    part.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    with replacing(path) as part:
+        part.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return report
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from equizoo.data.qm9_formats import RawQM9, read_sdf, read_sdf_archive, read_xyz_archive, read_xyz_folder
+from equizoo.hub.files import replacing
 
 _POSITION_STEP = 1e-5
 
@@ -137,25 +137,25 @@ def write_prepared(raw: RawQM9, path: Path) -> None:
         raw: What :func:`read_qm9` returned.
         path: The file; a SMILES table ``qm9_smiles.tsv.gz`` is written beside it where SMILES are known.
     """
-    part = path.with_name(f".{path.name}.part.npz")
-    np.savez_compressed(
-        part,
-        z=raw.z,
-        pos=np.rint(raw.pos / _POSITION_STEP).astype(np.int32),
-        pos_step=np.float64(_POSITION_STEP),
-        n_atoms=raw.n_atoms.astype(np.uint8),
-        targets=raw.targets,
-        index=raw.index.astype(np.int32),
-        uncharacterized=raw.uncharacterized.astype(np.int32),
-        meta=np.array(json.dumps({"source": "QM9, original units", "licence": "CC0"})),
-    )
-    os.replace(part, path)
+    with replacing(path) as part:
+        np.savez_compressed(
+            part,
+            z=raw.z,
+            pos=np.rint(raw.pos / _POSITION_STEP).astype(np.int32),
+            pos_step=np.float64(_POSITION_STEP),
+            n_atoms=raw.n_atoms.astype(np.uint8),
+            targets=raw.targets,
+            index=raw.index.astype(np.int32),
+            uncharacterized=raw.uncharacterized.astype(np.int32),
+            meta=np.array(json.dumps({"source": "QM9, original units", "licence": "CC0"})),
+        )
     if raw.smiles is not None:
-        table = path.with_name(".qm9_smiles.part")
-        with gzip.open(table, "wt", encoding="utf-8") as file:
+        with (
+            replacing(path.with_name("qm9_smiles.tsv.gz")) as part,
+            gzip.open(part, "wt", encoding="utf-8") as file,
+        ):
             file.write("index\tsmiles\n")
             file.writelines(f"{i}\t{smiles}\n" for i, smiles in raw.smiles.items())
-        os.replace(table, path.with_name("qm9_smiles.tsv.gz"))
 
 
 def read_smiles(folder: Path) -> dict[int, str] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from tqdm import tqdm
 
 from equizoo.data.molecules import MoleculeSet
 from equizoo.data.qm9 import ELEMENTS
+from equizoo.hub.files import replacing
 from equizoo.training.config import ConfigError
 
 log = logging.getLogger(__name__)
@@ -86,6 +86,5 @@ def _read(file: Path) -> dict[str, np.ndarray]:
 
 def _write(file: Path, made: dict[str, np.ndarray]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(".tmp.npz")
-    np.savez_compressed(temporary, **made)
-    os.replace(temporary, file)
+    with replacing(file) as part:
+        np.savez_compressed(part, **made)
