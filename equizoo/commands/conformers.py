@@ -7,12 +7,12 @@ from typing import Any
 
 from equizoo.commands.output import expand_inputs, print_json
 
+_OPTIONS = ("n", "seed", "steps", "polish", "rmsd")
+
 
 def add_conformer_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``equizoo predict`` that belong to conformers."""
-    parser.add_argument(
-        "--n", type=int, default=10, metavar="N", help="conformers: so many a molecule (default: %(default)s)"
-    )
+    parser.add_argument("--n", type=int, metavar="N", help="conformers: so many a molecule (default: 10)")
     parser.add_argument(
         "--polish",
         choices=["mmff", "xtb"],
@@ -21,24 +21,19 @@ def add_conformer_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rmsd",
         type=float,
-        default=0.1,
         metavar="RMSD",
-        help="conformers: those nearer to each other are one, in Angstrom (default: %(default)s)",
+        help="conformers: those nearer to each other are one, in Angstrom (default: 0.1)",
     )
     parser.add_argument("--out", metavar="FILE", help="conformers: write them (.sdf or .xyz)")
 
 
 def predict_conformers(predict: Any, args: argparse.Namespace) -> tuple[int, int]:
     """Answer molecules; return how many were answered, and how many there are."""
-    from equizoo.pipelines.conformer_files import check_name, write_conformers
+    from equizoo.pipelines.conformer_files import write_conformers
     from equizoo.pipelines.conformer_report import format_conformers, write_table
 
-    if args.plot:
-        raise ValueError("conformers are not plotted; write them with --out FILE.sdf for a viewer")
-    if args.out:
-        check_name(args.out)
-    inputs, seed = expand_inputs(args.inputs), args.seed or 0
-    answers = predict(inputs, args.n, seed, steps=args.steps, polish=args.polish, rmsd=args.rmsd)
+    given = {name: getattr(args, name) for name in _OPTIONS if getattr(args, name) is not None}
+    answers = predict(expand_inputs(args.inputs), **given)
     if args.json:
         print_json([answer.record() | {"caution": predict.caution} for answer in answers])
     else:

@@ -11,6 +11,15 @@ from equizoo.commands.conformers import add_conformer_options, predict_conformer
 from equizoo.commands.output import FAILED, OK, PARTLY, expand_inputs, print_json
 
 _OPTIONS = ("device", "geometry", "seed", "variant")
+#: The options that not every task has.
+_TASK_OPTIONS = {
+    "molecule-properties": ("geometry", "seed"),
+    "particle-forecasting": ("steps",),
+    "point-cloud-classification": ("seed", "top_k"),
+    "motion-forecasting": ("steps", "start", "skeleton"),
+    "conformers": ("seed", "steps", "n", "polish", "rmsd", "out"),
+}
+_CLASSES = 5
 
 
 def add_predict(commands: Any) -> None:
@@ -66,9 +75,8 @@ def add_predict(commands: Any) -> None:
     parser.add_argument(
         "--top-k",
         type=int,
-        default=5,
         metavar="K",
-        help="point clouds: show K classes (default: %(default)s)",
+        help=f"point clouds: show K classes (default: {_CLASSES})",
     )
     add_conformer_options(parser)
     parser.add_argument("--device", default="cpu", help="such as cpu, cuda, cuda:1 (default: %(default)s)")
@@ -82,9 +90,8 @@ def add_predict(commands: Any) -> None:
 
 def run_predict(args: argparse.Namespace) -> int:
     """Predict, print, and say by the exit code whether every input was answered."""
-    for path in filter(None, (args.csv, args.plot, args.out)):
-        if not Path(path).absolute().parent.is_dir():
-            raise FileNotFoundError(f"cannot write {path}: there is no such folder")
+    _check_options(args)
+    _check_files(args)
     from equizoo.pipelines import pipeline
 
     names = [name for name in _OPTIONS if name != "seed" or args.task != "conformers"]
@@ -101,6 +108,35 @@ def run_predict(args: argparse.Namespace) -> int:
         return OK
     print(f"equizoo: {total - answered} of {total} inputs have no answer", file=sys.stderr)
     return PARTLY if answered else FAILED
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    """Refuse options that the task does not have."""
+    known = _TASK_OPTIONS.get(args.task, vars(args))  # the pipeline says that there is no such task
+    for name in dict.fromkeys(name for names in _TASK_OPTIONS.values() for name in names):
+        if name not in known and getattr(args, name) is not None:
+            owners = " or ".join(task for task, names in _TASK_OPTIONS.items() if name in names)
+            option = name.replace("_", "-")
+            raise ValueError(f"{args.task!r} has no option {option!r}: --{option} is for --task {owners}")
+
+
+def _check_files(args: argparse.Namespace) -> None:
+    """Refuse files that cannot be written, before the work is done."""
+    for path in filter(None, (args.csv, args.plot, args.out)):
+        if not Path(path).absolute().parent.is_dir():
+            raise FileNotFoundError(f"cannot write {path}: there is no such folder")
+        if Path(path).is_dir():
+            raise IsADirectoryError(f"cannot write {path}: it is a folder; name a file in it")
+    from equizoo.pipelines.writing import FIGURES, MOTION_FIGURES, check_ending
+
+    if args.plot and args.task == "conformers":
+        raise ValueError("conformers are not plotted; write them with --out FILE.sdf for a viewer")
+    if args.plot:
+        check_ending(args.plot, MOTION_FIGURES if args.task == "motion-forecasting" else FIGURES)
+    if args.out:
+        from equizoo.pipelines.conformer_files import WRITERS
+
+        check_ending(args.out, WRITERS)
 
 
 def _molecules(predict: Any, args: argparse.Namespace) -> tuple[int, int]:
@@ -179,17 +215,18 @@ def _clouds(predict: Any, args: argparse.Namespace) -> tuple[int, int]:
     from equizoo.pipelines.point_clouds_figure import plot_classes
     from equizoo.pipelines.point_clouds_report import format_classes, write_classes
 
-    if args.top_k < 1:
-        raise ValueError(f"--top-k must be at least 1, got {args.top_k}")
+    top_k = _CLASSES if args.top_k is None else args.top_k
+    if top_k < 1:
+        raise ValueError(f"--top-k must be at least 1, got {top_k}")
     answers = predict.classify(args.inputs)
     if args.json:
-        print_json([answer.record(args.top_k) | {"caution": predict.caution} for answer in answers])
+        print_json([answer.record(top_k) | {"caution": predict.caution} for answer in answers])
     else:
-        print(format_classes(answers, args.top_k, predict.test_error, predict.caution))
+        print(format_classes(answers, top_k, predict.test_error, predict.caution))
     if args.csv:
-        write_classes(answers, args.csv, args.top_k)
+        write_classes(answers, args.csv, top_k)
     if args.plot:
-        plot_classes(answers, args.plot, args.top_k)
+        plot_classes(answers, args.plot, top_k)
     return sum(answer.ok for answer in answers), len(answers)
 
 

@@ -10,12 +10,13 @@ import numpy as np
 
 from equizoo.hub.files import replacing
 from equizoo.pipelines.conformer_result import Conformers
+from equizoo.pipelines.writing import check_ending
 
 _UNIT = "kcal/mol"
 
 
 class NothingToWrite(ValueError):
-    """There is no conformer to write, or no such format."""
+    """There is no conformer to write."""
 
 
 def write_conformers(answers: Sequence[Conformers], path: str | os.PathLike[str]) -> None:
@@ -26,32 +27,15 @@ def write_conformers(answers: Sequence[Conformers], path: str | os.PathLike[str]
         path: The file, ``.sdf`` or ``.xyz``; it appears whole or not at all.
 
     Raises:
-        NothingToWrite: The name ends otherwise, or no molecule was answered.
+        WrongEnding: The name ends otherwise.
+        NothingToWrite: No molecule was answered.
 
     Example:
         >>> write_conformers([], "conformers.pdb")
         Traceback (most recent call last):
-        equizoo.pipelines.conformer_files.NothingToWrite: 'conformers.pdb' must end in .sdf or .xyz
+        equizoo.pipelines.writing.WrongEnding: 'conformers.pdb' must end in .sdf or .xyz
     """
-    WRITERS[check_name(path)](answers, path)
-
-
-def check_name(path: str | os.PathLike[str]) -> str:
-    """Return the format of a file of conformers.
-
-    Args:
-        path: Name of the file.
-
-    Returns:
-        ``".sdf"`` or ``".xyz"``.
-
-    Raises:
-        NothingToWrite: The name ends otherwise.
-    """
-    suffix = Path(path).suffix.lower()
-    if suffix not in WRITERS:
-        raise NothingToWrite(f"{Path(path).name!r} must end in {' or '.join(WRITERS)}")
-    return suffix
+    WRITERS[check_ending(path, WRITERS)](answers, path)
 
 
 def write_sdf(answers: Sequence[Conformers], path: str | os.PathLike[str]) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from equizoo.hub.errors import EquizooError
 from equizoo.pipelines import require
 from equizoo.pipelines.quantities import Row, decimals, label, rows
+from equizoo.pipelines.writing import save_figure
 
 _COLOUR, _QUIET, _GRID = "#1f6f8b", "#6b7280", "#e5e7eb"
 _ACROSS, _MOST_LABELS = 4, 60
@@ -34,6 +34,7 @@ def plot_results(results: Sequence[dict[str, Any]], path: str | os.PathLike[str]
 
     Raises:
         NothingToDraw: No input was answered.
+        WrongEnding: The name ends otherwise.
         MissingExtra: matplotlib is not installed.
     """
     require("matplotlib", "plot", "the figure")
@@ -64,10 +65,7 @@ def plot_results(results: Sequence[dict[str, Any]], path: str | os.PathLike[str]
     if len(answered) <= _MOST_LABELS:
         panels[0].set_yticks(range(len(answered)), [label(result) for result in answered])
     _draw_key(figure, answered)
-    path = Path(path)
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    figure.savefig(part, dpi=150)
-    os.replace(part, path)
+    save_figure(figure, path)
 
 
 def _row(result: dict[str, Any], name: str) -> Row:

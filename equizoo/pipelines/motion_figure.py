@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from equizoo.hub.files import replacing
 from equizoo.pipelines import require
 from equizoo.pipelines.figure import NothingToDraw
 from equizoo.pipelines.motion_page import write_page
 from equizoo.pipelines.motion_result import GIVEN, INTERPOLATED, PREDICTED, MotionForecast
 from equizoo.pipelines.motion_view import COLOURS, GRID, LABELS, QUIET, TRUTH, heading, project
+from equizoo.pipelines.writing import MOTION_FIGURES, check_ending, save_figure
 
 _MOST, _PANELS = 4, 5
 _WIDE, _FLOOR = 17.0, 2.0  # half width of a panel, and what is seen below the floor [length]
@@ -30,14 +31,15 @@ def plot_motions(forecasts: Sequence[MotionForecast], path: str | os.PathLike[st
 
     Raises:
         NothingToDraw: There is no forecast.
+        WrongEnding: The name ends otherwise.
         MissingExtra: matplotlib is not installed, which an ``.html`` file does not need.
     """
     if not forecasts:
         raise NothingToDraw("there is nothing to draw: no input was answered")
-    path = Path(path)
-    if path.suffix.lower() == ".html":
+    ending = check_ending(path, MOTION_FIGURES)
+    if ending == ".html":
         write_page(forecasts, path)
-    elif path.suffix.lower() == ".gif":
+    elif ending == ".gif":
         write_gif(forecasts[0], path)
     else:
         _write_picture(forecasts[:_MOST], path)
@@ -69,13 +71,11 @@ def write_gif(forecast: MotionForecast, path: str | os.PathLike[str], dpi: int =
 
     interval = 1000 * _SLOWER / forecast.frame_rate
     animation = FuncAnimation(figure, draw, len(forecast.made), interval=interval, init_func=lambda: None)
-    path = Path(path)
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    animation.save(part, writer=PillowWriter(fps=round(1000 / interval)), dpi=dpi)
-    os.replace(part, path)
+    with replacing(path) as temporary:
+        animation.save(temporary, writer=PillowWriter(fps=round(1000 / interval)), dpi=dpi)
 
 
-def _write_picture(forecasts: Sequence[MotionForecast], path: Path) -> None:
+def _write_picture(forecasts: Sequence[MotionForecast], path: str | os.PathLike[str]) -> None:
     """Draw a row a body: the start, and frames evenly apart up to the last."""
     require("matplotlib", "plot", "the figure")
     from matplotlib.figure import Figure
@@ -88,9 +88,7 @@ def _write_picture(forecasts: Sequence[MotionForecast], path: Path) -> None:
             name = f"{forecast.name}: " if column == 0 else ""
             row[column].set_title(name + _when(forecast, frame), loc="left", fontsize=9)
     _draw_key(figure, forecasts, y=None)
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    figure.savefig(part, dpi=150)
-    os.replace(part, path)
+    save_figure(figure, path)
 
 
 def _chosen(forecast: MotionForecast) -> list[int]:

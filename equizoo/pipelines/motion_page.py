@@ -6,11 +6,11 @@ import html
 import json
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from equizoo.hub.files import replacing
 from equizoo.pipelines.motion_result import GIVEN, INTERPOLATED, PREDICTED, MotionForecast
 from equizoo.pipelines.motion_view import AZIMUTH, COLOURS, ELEVATION, GRID, LABELS, TRUTH, heading
 
@@ -124,12 +124,9 @@ def write_page(forecasts: Sequence[MotionForecast], path: str | os.PathLike[str]
     head += f"<title>{title}</title><style>{_STYLE}</style>"
     parts = "\n".join(_figure(forecast) for forecast in forecasts)
     page = f"<body>\n{parts}\n<script>{_SCRIPT}</script>\n</body>"
-    path = Path(path)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(
-        f'<!doctype html>\n<html lang="en"><head>{head}</head>\n{page}</html>\n', encoding="utf-8"
-    )
-    os.replace(part, path)
+    text = f'<!doctype html>\n<html lang="en"><head>{head}</head>\n{page}</html>\n'
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _figure(forecast: MotionForecast) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
+from equizoo.hub.files import replacing
 from equizoo.pipelines.motion_result import MotionForecast
 
 _COLUMNS = ("source", "frame", "time", "made", "joint", "x", "y", "z", "error")
@@ -76,9 +76,7 @@ def write_motions(forecasts: Sequence[MotionForecast], path: str | os.PathLike[s
         forecasts: The forecasts.
         path: The file; it appears whole or not at all.
     """
-    path = Path(path)
-    part = path.with_name(f".{path.name}.part")
-    with open(part, "w", encoding="utf-8", newline="") as file:
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)
         for forecast in forecasts:
@@ -92,4 +90,3 @@ def write_motions(forecasts: Sequence[MotionForecast], path: str | os.PathLike[s
                     )
                     place = forecast.positions[frame, joint].tolist()
                     writer.writerow([forecast.name, frame, time, made, name, *place, error])
-    os.replace(part, path)

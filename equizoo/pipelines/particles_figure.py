@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from equizoo.pipelines import require
 from equizoo.pipelines.figure import NothingToDraw
 from equizoo.pipelines.particles_result import Forecast
+from equizoo.pipelines.writing import save_figure
 
 _POSITIVE, _NEGATIVE, _QUIET, _GRID = "#b91c1c", "#1d4ed8", "#6b7280", "#e5e7eb"
 _MOST, _ACROSS = 6, 2
@@ -31,6 +31,7 @@ def plot_forecasts(forecasts: Sequence[tuple[str, Forecast]], path: str | os.Pat
 
     Raises:
         NothingToDraw: There is no forecast.
+        WrongEnding: The name ends otherwise.
         MissingExtra: matplotlib is not installed.
     """
     require("matplotlib", "plot", "the figure")
@@ -56,10 +57,7 @@ def plot_forecasts(forecasts: Sequence[tuple[str, Forecast]], path: str | os.Pat
     for panel in grid[2 * len(shown) :]:
         panel.set_visible(False)
     _draw_key(figure, shown[0][1], len(systems))
-    path = Path(path)
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    figure.savefig(part, dpi=150)
-    os.replace(part, path)
+    save_figure(figure, path)
 
 
 def _draw(panel: Any, forecast: Forecast, k: int, axes: tuple[int, int]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from equizoo.pipelines import require
 from equizoo.pipelines.figure import NothingToDraw
 from equizoo.pipelines.point_clouds_result import Classification
+from equizoo.pipelines.writing import save_figure
 
 _COLOUR, _QUIET = "#1f6f8b", "#6b7280"
 _MOST, _ACROSS = 12, 3
@@ -30,6 +30,7 @@ def plot_classes(answers: Sequence[Classification], path: str | os.PathLike[str]
 
     Raises:
         NothingToDraw: No cloud was answered.
+        WrongEnding: The name ends otherwise.
         MissingExtra: matplotlib is not installed.
     """
     require("matplotlib", "plot", "the figure")
@@ -51,10 +52,7 @@ def plot_classes(answers: Sequence[Classification], path: str | os.PathLike[str]
     if len(answered) > _MOST:
         text = f"The first {_MOST} of {len(answered)} clouds"
         figure.suptitle(text, fontsize=9, color=_QUIET, x=0.01, ha="left")
-    path = Path(path)
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    figure.savefig(part, dpi=150)
-    os.replace(part, path)
+    save_figure(figure, path)
 
 
 def _draw_cloud(panel: Any, answer: Classification) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
+from equizoo.hub.files import replacing
 from equizoo.pipelines.point_clouds_result import Classification
 
 
@@ -73,15 +73,12 @@ def write_classes(answers: Sequence[Classification], path: str | os.PathLike[str
         path: The file; it appears whole or not at all.
         top_k: Number of classes.
     """
-    path = Path(path)
-    part = path.with_name(f".{path.name}.part")
     records = [answer.record(top_k) for answer in answers]
     count = max((len(record["classes"]) for record in records), default=0)
     about = ("input", "ok", "error", "in_domain", "domain_reason", "points")
-    with open(part, "w", encoding="utf-8", newline="") as file:
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*about, *(f"{name}_{k + 1}" for k in range(count) for name in ("label", "score"))])
         for record in records:
             best = [value for one in record["classes"] for value in (one["label"], one["score"])]
             writer.writerow([*(record[column] for column in about), *best])
-    os.replace(part, path)

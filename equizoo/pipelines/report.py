@@ -6,9 +6,9 @@ import csv
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
+from equizoo.hub.files import replacing
 from equizoo.pipelines.figure import plot_results
 from equizoo.pipelines.quantities import Row, decimals, label, rows
 
@@ -137,10 +137,7 @@ def write_csv(results: Sequence[dict[str, Any]], path: str | os.PathLike[str]) -
                 line |= {column: quantity["value"], f"{column} low": low, f"{column} high": high}
         table.append(line)
     columns = dict.fromkeys([*_ABOUT, "coverage", *(key for line in table for key in line)])
-    path = Path(path)
-    part = path.with_name(f".{path.name}.part")
-    with open(part, "w", encoding="utf-8", newline="") as file:
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(columns))
         writer.writeheader()
         writer.writerows(table)
-    os.replace(part, path)

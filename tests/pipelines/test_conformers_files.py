@@ -14,6 +14,7 @@ from equizoo.hub.checkpoint import save_checkpoint
 from equizoo.pipelines.conformer_files import NothingToWrite, write_conformers, write_sdf, write_xyz
 from equizoo.pipelines.conformer_report import format_conformers, write_table
 from equizoo.pipelines.conformer_result import Conformers
+from equizoo.pipelines.writing import WrongEnding
 from tests.pipelines.conformer_samples import DOMAIN, SHAPE, build, small_flow
 
 
@@ -62,7 +63,7 @@ def test_a_hostile_name_stays_on_its_line(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_says_why(answers: list[Conformers], tmp_path: Path) -> None:
-    with pytest.raises(NothingToWrite, match=r"'a\.pdb' must end in \.sdf or \.xyz"):
+    with pytest.raises(WrongEnding, match=r"'a\.pdb' must end in \.sdf or \.xyz"):
         write_conformers(answers, tmp_path / "a.pdb")
     with pytest.raises(NothingToWrite, match="there are no conformers to write"):
         write_conformers(answers[2:3], tmp_path / "a.sdf")

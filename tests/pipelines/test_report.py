@@ -1,11 +1,14 @@
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from equizoo import cli, pipelines
 from equizoo.pipelines.figure import NothingToDraw
 from equizoo.pipelines.properties import MoleculePropertyPipeline
 from equizoo.pipelines.report import format_table, plot_results, write_csv
+from equizoo.pipelines.writing import WrongEnding
 
 INPUTS = ["CCO", "C1CC", "CC(=O)Oc1ccccc1C(=O)O", "OCC(O)C(O)CO", "O", "CC"]
 
@@ -80,3 +83,42 @@ def test_a_figure_of_nothing_is_an_error(results: list[dict], tmp_path: Path) ->
     with pytest.raises(NothingToDraw, match="no input was answered"):
         plot_results(results[1:2], tmp_path / "out.png")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--plot", "out"), "'out' must end in .png, .svg or .pdf"),
+        (("--plot", "a.html"), "'a.html' must end in .png, .svg or .pdf"),
+        (("--task", "motion-forecasting", "--plot", "a.txt"), "must end in .html, .gif, .png, .svg or .pdf"),
+        (("--task", "conformers", "--out", "a.pdb"), "'a.pdb' must end in .sdf or .xyz"),
+        (("--csv", "folder"), "cannot write folder: it is a folder; name a file in it"),
+        (("--plot", "folder"), "it is a folder"),
+        (("--out", "a.sdf"), "'molecule-properties' has no option 'out': --out is for --task conformers"),
+        (("--n", "5"), "--n is for --task conformers"),
+        (("--rmsd", "0"), "--rmsd is for --task conformers"),
+        (("--top-k", "3"), "has no option 'top-k': --top-k is for --task point-cloud-classification"),
+        (("--steps", "2"), "particle-forecasting or motion-forecasting or conformers"),
+        (("--task", "particle-forecasting", "--start", "0"), "--start is for --task motion-forecasting"),
+    ],
+    ids=" ".join,
+)
+def test_the_command_refuses_before_the_work(
+    arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setattr(pipelines, "pipeline", lambda *_, **__: pytest.fail("the model was loaded"))
+    assert cli.main(["predict", "CCO", *arguments]) == 1
+    assert message in capsys.readouterr().err
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder"]
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(results: list[dict], tmp_path: Path) -> None:
+    (tmp_path / "folder.png").mkdir()
+    for write in (write_csv, plot_results):
+        with pytest.raises(OSError):
+            write(results, tmp_path / "folder.png")
+    with pytest.raises(WrongEnding, match=r"'out\.txt' must end in \.png, \.svg or \.pdf"):
+        plot_results(results, tmp_path / "out.txt")
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder.png"]
