@@ -36,6 +36,7 @@ class PointCloudClassificationPipeline:
     points drawn on its surface. Units, place and orientation do not matter. Clouds of more points than the
     model was trained on are reduced by farthest-point sampling; smaller ones are used as they are and
     flagged, since the accuracy was not measured there; those of fewer than 20 different points are refused.
+    A point that is given several times counts once.
 
     The model knows its classes only: an object of another kind gets one of them, often with a large
     probability.

@@ -42,7 +42,8 @@ def expand(clouds: Any) -> tuple[list[Entry], bool]:
     """Return the clouds of an input, and whether it was one cloud alone.
 
     Args:
-        clouds: (N, 3), (B, N, 3), the path of a file or of a folder, or a list of arrays, files and folders.
+        clouds: (N, 3), (B, N, 3), the path of a file or of a folder, or a list of arrays, files and folders;
+            a list whose elements all have one axis is one cloud.
 
     Returns:
         The entries in order, the files of a folder by name, and True if the input is one array or file.
@@ -53,10 +54,10 @@ def expand(clouds: Any) -> tuple[list[Entry], bool]:
     if isinstance(clouds, (str, os.PathLike)):
         path = Path(clouds).expanduser()
         return _files(path), not path.is_dir()
-    depth = _depth(clouds)
-    if depth == 2 and not _holds_paths(clouds):
+    listed = isinstance(clouds, (list, tuple))
+    if _depth(clouds) == 2 and (not listed or all(_depth(item) == 1 for item in clouds)):
         return [Entry("1", clouds)], True
-    if not _holds_paths(clouds) and depth not in (1, 3):
+    if not listed and _depth(clouds) not in (1, 3):
         raise BadCloud("a cloud must be (N, 3) or (B, N, 3) numbers, a file, or a list of such")
     entries = []
     for number, item in enumerate(clouds, 1):
@@ -65,10 +66,6 @@ def expand(clouds: Any) -> tuple[list[Entry], bool]:
         else:
             entries.append(Entry(str(number), item))
     return entries, False
-
-
-def _holds_paths(clouds: Any) -> bool:
-    return isinstance(clouds, (list, tuple)) and any(isinstance(c, (str, os.PathLike)) for c in clouds)
 
 
 def _depth(value: Any) -> int:
@@ -120,7 +117,7 @@ def prepare(points: np.ndarray, most: int, fewest: int, seed: int) -> np.ndarray
         seed: Seed of the thinning.
 
     Returns:
-        (n, 3) float64 positions in the unit sphere, n ≤ ``most``; all of them if there are not more.
+        (n, 3) float64 positions in the unit sphere, n ≤ ``most``; all different ones if there are not more.
 
     Raises:
         BadCloud: There are too few points, some are not finite, or all are equal.
@@ -146,11 +143,14 @@ def prepare(points: np.ndarray, most: int, fewest: int, seed: int) -> np.ndarray
     if len(points) > _THINNED:
         chosen = np.random.default_rng(seed).choice(len(points), _THINNED, replace=False, shuffle=False)
         points = points[chosen]
+    first = np.unique(points, axis=0, return_index=True)[1]
+    if len(first) < len(points):
+        points = points[np.sort(first)]
     points = (points - points.mean(0)) / extent
     different = farthest_points(points, min(most, len(points)))
     if len(different) < fewest:
         raise BadCloud(f"the cloud has {len(different)} different points, and at least {fewest} are needed")
-    if len(points) > most:
+    if len(different) < len(points):
         points = points[different]
     return to_unit_sphere(torch.from_numpy(points)).numpy()
 

@@ -149,6 +149,33 @@ def test_what_is_not_answered_says_why(
     assert refused.record()["classes"] == []
 
 
+def test_a_bad_cloud_of_a_list_is_refused_alone(classify: PointCloudClassificationPipeline) -> None:
+    good = classify.classify(cloud())[0]
+    for bad in (
+        np.zeros(3),
+        [1.0, 2.0, 3.0],
+        cloud()[None],
+        cloud().tolist()[:1],
+        3,
+        None,
+        np.zeros((1, 1, 1, 1)),
+    ):
+        for number, clouds in enumerate(([bad, cloud()], [cloud(), bad], [bad, cloud().tolist()])):
+            answers = classify.classify(clouds)
+            assert [answer.ok for answer in answers] == ([True, False] if number == 1 else [False, True])
+            assert np.allclose(answers[number != 1].scores, good.scores, atol=1e-6)
+
+
+def test_a_point_counts_once(classify: PointCloudClassificationPipeline) -> None:
+    for size, repeats in ((30, 1), (30, 9), (100, 9)):
+        (once,) = classify.classify(cloud(size))
+        again = np.concatenate([cloud(size), *[cloud(size)[:20]] * repeats])
+        (often,) = classify.classify(again)
+        assert often.points == once.points
+        assert often.domain_reason == once.domain_reason
+        assert often.scores == pytest.approx(once.scores, abs=1e-5)
+
+
 @pytest.mark.parametrize("nothing", [None, 3, 2.5, np.zeros(4), np.zeros((1, 2, 3, 4)), {"a": 1}])
 def test_inputs_without_points(classify: PointCloudClassificationPipeline, nothing: object) -> None:
     with pytest.raises(BadCloud, match=r"must be \(N, 3\)|not one array"):
