@@ -78,6 +78,24 @@ def checked_seed(seed: Any) -> int:
     return int(seed)
 
 
+def checked_card(model: nn.Module, task: str | None = None) -> Any:
+    """Return the card of a checkpoint.
+
+    Args:
+        model: What :func:`equizoo.from_pretrained` returned.
+        task: The task that it has to be for; any unless given.
+
+    Raises:
+        ValueError: The model has no card, or is one for another task.
+    """
+    card: Any = getattr(model, "card", None)
+    if card is None:
+        raise ValueError("the model has no card; load it with equizoo.from_pretrained")
+    if task is not None and card.task != task:
+        raise ValueError(f"the checkpoint is one for {card.task}, not for {task}")
+    return card
+
+
 def pipeline(
     task: str,
     model: str | os.PathLike[str] | nn.Module | None = None,

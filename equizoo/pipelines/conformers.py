@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from equizoo.data.embeddings import with_positions
-from equizoo.pipelines import checked_seed, require
+from equizoo.pipelines import checked_card, checked_seed, require
 from equizoo.pipelines.conformer_energies import POLISHES
 from equizoo.pipelines.conformer_input import Subject, read_subject
 from equizoo.pipelines.conformer_result import Conformers, Tally
@@ -109,11 +109,7 @@ class ConformerPipeline:
         if batch_size < 1:
             raise ValueError(f"batch_size must be positive, got {batch_size}")
         require("rdkit", "molecules", "reading molecules")
-        if not hasattr(model, "card"):
-            raise ValueError("the model has no card; load it with equizoo.from_pretrained")
-        self.card: Any = model.card
-        if self.card.task != TASK:
-            raise ValueError(f"the checkpoint is one for {self.card.task}, not for {TASK}")
+        self.card: Any = checked_card(model, TASK)
         self.model: Any = (model if device is None else model.to(device)).eval()
         self.elements: tuple[str, ...] = tuple(self.card.domain["elements"])
         self.batch_size = batch_size

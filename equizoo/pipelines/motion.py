@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from equizoo.pipelines import checked_card
 from equizoo.pipelines.motion_files import read_motion
 from equizoo.pipelines.motion_result import GIVEN, INTERPOLATED, PREDICTED, MotionForecast
 from equizoo.pipelines.motion_windows import BadMotion, Windows, as_array, check_finite, from_arrays, oddity
 from equizoo.relaxation.layer import relaxations
 
-TARGET = "position"
+TASK, TARGET = "motion-forecasting", "position"
 _PARTIAL = (
     "a partial variant is not exactly equivariant: trust it for bodies that move the way those of its "
     "training set do, and use the equivariant variant for any other"
@@ -80,11 +81,7 @@ class MotionForecastingPipeline:
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"need batch_size >= 1, got {batch_size}")
-        if not hasattr(model, "card"):
-            raise ValueError("the model has no card; load it with equizoo.from_pretrained")
-        self.card: Any = model.card
-        if self.card.task != "motion-forecasting":
-            raise ValueError(f"the checkpoint is for {self.card.task!r}, not for motion-forecasting")
+        self.card: Any = checked_card(model, TASK)
         self.model = (model if device is None else model.to(device)).eval()
         self.domain = self.card.domain
         self.joints: tuple[str, ...] = tuple(self.domain["joints"])

@@ -16,12 +16,13 @@ import torch
 from torch import nn
 
 from equizoo.data.nbody import World, energy
+from equizoo.pipelines import checked_card
 from equizoo.pipelines.particles_files import read_systems
 from equizoo.pipelines.particles_result import Forecast
 from equizoo.pipelines.particles_systems import BadSystems, Systems, from_arrays, oddities
 from equizoo.relaxation.layer import relaxations
 
-TARGET = "position"
+TASK, TARGET = "particle-forecasting", "position"
 _PAIRS = 200_000  # particle pairs a forward pass: some 200 MB at the published width
 _PARTIAL = (
     "a partial variant is not exactly equivariant: trust it for systems oriented and placed as those of its "
@@ -83,12 +84,7 @@ class ParticleForecastingPipeline:
             raise ValueError(
                 f"need batch_size >= 1 and max_particles >= 2, got {batch_size} and {max_particles}"
             )
-        if not hasattr(model, "card"):
-            raise ValueError("the model has no card; load it with equizoo.from_pretrained")
-        self.card: Any = model.card
-        if [target.name for target in self.card.targets] != [TARGET]:
-            names = ", ".join(target.name for target in self.card.targets)
-            raise ValueError(f"the checkpoint predicts {names}, not the {TARGET} of particles")
+        self.card: Any = checked_card(model, TASK)
         self.model = (model if device is None else model.to(device)).eval()
         self.domain = dict(self.card.domain)
         self.world = World(**_tuples(self.domain.get("world", {})))

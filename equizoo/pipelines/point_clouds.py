@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from equizoo.pipelines import checked_seed
+from equizoo.pipelines import checked_card, checked_seed
 from equizoo.pipelines.point_clouds_input import FEWEST, BadCloud, Entry, expand, prepare, read_entry
 from equizoo.pipelines.point_clouds_result import Classification
 from equizoo.relaxation.layer import relaxations
@@ -79,11 +79,7 @@ class PointCloudClassificationPipeline:
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be positive, got {batch_size}")
-        if not hasattr(model, "card"):
-            raise ValueError("the model has no card; load it with equizoo.from_pretrained")
-        self.card: Any = model.card
-        if self.card.task != TASK:
-            raise ValueError(f"the checkpoint is one for {self.card.task}, not for {TASK}")
+        self.card: Any = checked_card(model, TASK)
         self.model = (model if device is None else model.to(device)).eval()
         self.domain = self.card.domain
         self.classes: tuple[str, ...] = tuple(self.domain.classes)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from equizoo.data.qm9 import ENERGIES, TARGET_NAMES, atom_reference
-from equizoo.pipelines import checked_seed, require
+from equizoo.pipelines import checked_card, checked_seed, require
 from equizoo.pipelines.geometry import Refused
 from equizoo.pipelines.molecules import Molecule, Preparation, expand
 from equizoo.pipelines.readers import Entry
@@ -76,10 +76,8 @@ class MoleculePropertyPipeline:
         if geometry == "xtb":
             require("tblite", "xtb", "geometry='xtb'")
             require("ase", "molecules", "geometry='xtb'")
-        if not hasattr(model, "card"):
-            raise ValueError("the model has no card; load it with equizoo.from_pretrained")
+        self.card: Any = checked_card(model)
         self.model = (model if device is None else model.to(device)).eval()
-        self.card: Any = model.card
         if unknown := [t.name for t in self.card.targets if t.name not in TARGET_NAMES]:
             raise ValueError(f"the checkpoint predicts {', '.join(unknown)}, which are not properties of QM9")
         self.preparation = Preparation(self.card.domain.elements, max_atoms, geometry, checked_seed(seed))

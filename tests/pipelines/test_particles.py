@@ -18,7 +18,7 @@ from equizoo.symmetry import E3, Points, Vectors
 
 class Card:
     def __init__(self, **domain) -> None:
-        self.targets = [type("Target", (), {"name": "position"})]
+        self.task = "particle-forecasting"
         self.domain = ParticleDomain(**{"particles": 5, "start_frame": 30, "end_frame": 40} | domain)
 
 
@@ -203,8 +203,8 @@ def test_bad_options_and_models() -> None:
         pipeline("particle-forecasting", ParticleSEGNN(ParticleSEGNNConfig(hidden=8, layers=1)))
     model = ParticleSEGNN(ParticleSEGNNConfig(hidden=8, layers=1))
     model.card = Card()
-    model.card.targets = [type("Target", (), {"name": "gap"})]
-    with pytest.raises(ValueError, match="predicts gap"):
+    model.card.task = "motion-forecasting"
+    with pytest.raises(ValueError, match="is one for motion-forecasting, not for particle-forecasting"):
         pipeline("particle-forecasting", model)
 
 
