@@ -17,11 +17,19 @@ EXIT_CODES = f"""exit codes:
   {PARTLY}  some inputs were answered and some refused (each refused one says why)"""
 
 
-def expand_inputs(arguments: Sequence[str]) -> list[str]:
-    """Return the inputs of a command, those of standard input, a line each, in place of ``-``."""
-    inputs: list[str] = []
+def expand_inputs(arguments: Sequence[str]) -> list[Any]:
+    """Return the molecules of a command: in place of ``-`` those of standard input, read as a ``.smi`` file.
+
+    A line of standard input may also be the name of a file.
+    """
+    from equizoo.pipelines.molecules_input import is_path
+    from equizoo.pipelines.readers import read_smi
+
+    inputs: list[Any] = []
     for argument in arguments:
-        inputs += [line.strip() for line in sys.stdin if line.strip()] if argument == "-" else [argument]
+        entries = read_smi(sys.stdin.read(), "standard input") if argument == "-" else ()
+        inputs += [entry.item if is_path(entry.item) else entry for entry in entries]
+        inputs += [argument] if argument != "-" else []
     return inputs
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -44,7 +45,10 @@ def read_motion(
         >>> read_motion("35.asf", "35_01.amc")[0].shape  # doctest: +SKIP
         (359, 31, 3)
     """
-    bones = read_asf(skeleton)
+    try:
+        bones = read_asf(skeleton)
+    except ValueError as error:
+        raise ValueError(f"its skeleton {Path(skeleton).name}: {error}") from None
     return joint_positions(bones, read_amc(recording, bones)), tuple(bone.name for bone in bones)
 
 

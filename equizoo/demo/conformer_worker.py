@@ -17,8 +17,8 @@ from equizoo.demo.processes import serve
 from equizoo.pipelines import pipeline
 from equizoo.pipelines.conformer_result import Conformers
 from equizoo.pipelines.geometry import Refused
-from equizoo.pipelines.molecules import expand
-from equizoo.pipelines.readers import SUFFIXES
+from equizoo.pipelines.molecules_input import expand
+from equizoo.pipelines.readers import Entry
 
 
 @functools.cache
@@ -58,15 +58,13 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _molecule(request: dict[str, Any]) -> Any:
-    """Return what the pipeline takes: never a path, so that text opens no file.
+    """Return what the pipeline takes: never text, which may be the name of a file.
 
     Raises:
-        Refused: The file has no molecule, or the text is the name of a file.
+        Refused: The file has no molecule.
     """
     if "smiles" in request:
-        if Path(request["smiles"]).suffix.lower() in SUFFIXES:
-            raise Refused("not a valid SMILES string")
-        return request["smiles"]
+        return Entry(request["smiles"], request["smiles"].strip())
     entry = expand(Path(request["path"]))[0][0]
     if entry.error is not None or not hasattr(entry.item, "GetNumAtoms"):
         raise Refused(entry.error or "conformers need bonds: give a SMILES string or an .sdf file")

@@ -7,7 +7,8 @@ from typing import Any
 
 from equizoo.demo.processes import serve
 from equizoo.pipelines.geometry import BONDED, Refused, relative_distances
-from equizoo.pipelines.molecules import Molecule, Preparation, expand
+from equizoo.pipelines.molecules import Molecule, Preparation
+from equizoo.pipelines.molecules_input import expand
 from equizoo.pipelines.readers import Entry
 
 

@@ -26,7 +26,7 @@ def as_floats(values: Any) -> np.ndarray:
         [[1.0, 1.0], [3.0, 4.0]]
     """
     try:
-        array = np.asarray(_plain(values))
+        array = np.asarray(plain(values))
         if array.dtype.kind not in "fiubO":
             raise TypeError(f"they are {array.dtype}")
         return array.astype(np.float64)
@@ -34,12 +34,12 @@ def as_floats(values: Any) -> np.ndarray:
         raise ValueError(f"not one array of numbers ({error})") from None
 
 
-def _plain(values: Any) -> Any:
-    """Return values without tensors."""
+def plain(values: Any) -> Any:
+    """Return an array, a number or nested lists with arrays in place of tensors."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         return (values.double() if values.is_floating_point() else values).numpy()
-    return [_plain(value) for value in values] if isinstance(values, (list, tuple)) else values
+    return [plain(value) for value in values] if isinstance(values, (list, tuple)) else values
 
 
 def read_npz(

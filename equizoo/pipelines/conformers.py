@@ -27,7 +27,7 @@ from equizoo.pipelines.conformer_selection import compared_atoms, distinct
 from equizoo.pipelines.conformer_starts import etkdg_starts, harmonic_starts, mmff_starts
 from equizoo.pipelines.conformer_workup import Screen
 from equizoo.pipelines.geometry import Refused
-from equizoo.pipelines.molecules import expand
+from equizoo.pipelines.molecules_input import expand
 from equizoo.pipelines.readers import Entry
 from equizoo.relaxation.layer import relaxations
 

@@ -1,21 +1,19 @@
-"""From anything that holds a molecule to checked atoms with positions, or to the reason why not."""
+"""From an entry of the input to checked atoms with positions, or to the reason why not."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from equizoo.pipelines.geometry import Refused, check_geometry, embed, relax_xtb
-from equizoo.pipelines.readers import Coordinates, Entry, read_file
+from equizoo.pipelines.readers import Coordinates, Entry
 
-_FILE_NAME = re.compile(r"\.(xyz|sdf|smi|csv|mol|mol2|pdb|cif|txt|json|gz)$", re.IGNORECASE)
+_NEUTRAL = 1e-3  # partial charges that sum to less are those of a neutral molecule [e]
 _BRACKET = re.compile(r"\[\d*([A-Z][a-z]?|[a-z]{1,2})")
 
 
@@ -45,72 +43,6 @@ class Molecule:
         counts = Counter(Chem.GetPeriodicTable().GetElementSymbol(int(k)) for k in self.z)
         order = sorted(counts, key=lambda s: (s != "C", s != "H", s) if "C" in counts else (True, True, s))
         return "".join(f"{s}{counts[s] if counts[s] > 1 else ''}" for s in order)
-
-
-def expand(inputs: Any, smiles_column: str | None = None) -> tuple[list[Entry], bool]:
-    """List the molecules of an input.
-
-    Args:
-        inputs: One input, or a list or tuple of them; a file or a PyG ``Batch`` holds many molecules.
-        smiles_column: Column of CSV files that has the SMILES.
-
-    Returns:
-        The entries in the order of the input, and whether the input was one molecule by itself.
-    """
-    if isinstance(inputs, Sequence) and not isinstance(inputs, (str, bytes)):
-        return [entry for item in inputs for entry in _entries(item, smiles_column)], False
-    entries = list(_entries(inputs, smiles_column))
-    return entries, not (_is_path(inputs) or _is_batch(inputs))
-
-
-def _is_path(item: Any) -> bool:
-    if isinstance(item, os.PathLike):
-        return True
-    return isinstance(item, str) and _FILE_NAME.search(item.strip()) is not None
-
-
-def _is_batch(item: Any) -> bool:
-    return hasattr(item, "to_data_list")
-
-
-def _entries(item: Any, smiles_column: str | None) -> Iterator[Entry]:
-    if _is_path(item):
-        yield from read_file(Path(item).expanduser(), smiles_column)
-    elif isinstance(item, str):
-        yield Entry(item, item.strip())
-    elif hasattr(item, "GetNumAtoms"):
-        name = item.GetProp("_Name") if item.HasProp("_Name") else None
-        yield Entry(name or "RDKit Mol", item, name or None)
-    elif hasattr(item, "get_atomic_numbers"):
-        yield _from_ase(item)
-    elif _is_batch(item):
-        yield from (
-            _from_pyg(data, f"PyG Batch, graph {i + 1}") for i, data in enumerate(item.to_data_list())
-        )
-    elif hasattr(item, "pos") and hasattr(item, "z"):
-        yield _from_pyg(item, "PyG Data")
-    else:
-        kind = type(item).__name__
-        known = "a SMILES string, an RDKit Mol, ASE Atoms, PyG Data with z and pos, or a file"
-        yield Entry(f"{kind} object", error=f"a molecule is {known}, not {kind}")
-
-
-def _from_ase(atoms: Any) -> Entry:
-    label = f"ASE Atoms {atoms.get_chemical_formula()}"
-    if atoms.pbc.any():
-        return Entry(label, error="periodic Atoms are not a molecule; set pbc to False")
-    charge = atoms.info.get("charge", 0) or atoms.get_initial_charges().sum()
-    return Entry(
-        label, Coordinates(atoms.get_atomic_numbers().tolist(), atoms.get_positions(), float(charge))
-    )
-
-
-def _from_pyg(data: Any, label: str) -> Entry:
-    if data.z is None or data.pos is None:
-        return Entry(label, error="the Data object needs z (atomic numbers) and pos (positions in Å)")
-    pos = data.pos.detach().cpu().double().numpy()
-    charge = getattr(data, "charge", None)
-    return Entry(label, Coordinates(data.z.flatten().tolist(), pos, 0.0 if charge is None else float(charge)))
 
 
 @dataclass(frozen=True)
@@ -158,7 +90,7 @@ class Preparation:
         self._check_size(len(item.elements))
         numbers, symbols = _elements(item.elements)
         self._check_elements(symbols)
-        if item.charge != 0:
+        if not abs(item.charge) <= _NEUTRAL:
             raise Refused(f"its charge is {item.charge:+g}; the model knows neutral molecules only")
         pos = np.asarray(item.positions, dtype=np.float64)
         if pos.shape != (len(numbers), 3):

@@ -57,7 +57,7 @@ def read_motion(
             return _read_npz(path.read_bytes(), joints)
         return _read_amc(path, Path(skeleton).expanduser() if skeleton else _skeleton(path), joints), None
     except OSError as error:
-        raise BadMotion(f"{path}: the file cannot be read: {error.strerror}") from None
+        raise BadMotion(f"{error.filename or path}: the file cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise BadMotion(f"{path.name}: {error}") from None
 

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from equizoo.data.qm9 import ENERGIES, TARGET_NAMES, atom_reference
 from equizoo.pipelines import checked_card, checked_seed, require
 from equizoo.pipelines.geometry import Refused
-from equizoo.pipelines.molecules import Molecule, Preparation, expand
+from equizoo.pipelines.molecules import Molecule, Preparation
+from equizoo.pipelines.molecules_input import expand
 from equizoo.pipelines.readers import Entry
 
 GEOMETRIES = ("mmff", "xtb")

@@ -11,7 +11,12 @@ from typing import Any, NamedTuple
 
 SUFFIXES = (".xyz", ".sdf", ".smi", ".csv")
 _NAME_COLUMNS = ("name", "title", "id", "mol_id", "molecule")
-_ATOM_LINE = re.compile(r"\s*(?:[A-Za-z]{1,3}|\d{1,3})(?:\s+[-+.\dA-Za-z*^]+){3}")
+#: Endings of files that molecules are not read from, with the tasks that read them.
+OTHER_TASKS = dict.fromkeys((".ply", ".off", ".obj", ".npy", ".pcd"), "point-cloud-classification") | {
+    ".npz": "particle-forecasting or motion-forecasting",
+    ".amc": "motion-forecasting",
+}
+_ATOM_LINE = re.compile(r"\s*(?:[A-Za-z]{1,3}\d{0,4}|\d{1,3})(?:\s+[-+.\dA-Za-z*^]+){3}")
 _CHARGE = re.compile(r"\bcharge\s*[=:]\s*([-+]?\d+)", re.IGNORECASE)
 
 
@@ -54,21 +59,37 @@ def read_file(path: Path, smiles_column: str | None = None) -> Iterator[Entry]:
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        yield Entry(str(path), error=f"files like {path.name!r} are not read, only {', '.join(SUFFIXES)}")
+        yield Entry(str(path), error=unread(path))
         return
     try:
         text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         yield Entry(str(path), source=path.name, error=f"the file cannot be read: {error.strerror}")
         return
-    readers = {".xyz": _read_xyz, ".sdf": _read_sdf, ".smi": _read_smi}
+    readers = {".xyz": _read_xyz, ".sdf": _read_sdf, ".smi": read_smi}
     entries = list(
         _read_csv(text, path.name, smiles_column) if suffix == ".csv" else readers[suffix](text, path.name)
     )
     yield from entries or [Entry(str(path), source=path.name, error="the file has no molecules")]
 
 
-def _read_smi(text: str, file: str) -> Iterator[Entry]:
+def unread(path: Path) -> str:
+    """Return why molecules are not read from a file or folder of that name, and what to do."""
+    if path.is_dir():
+        kind, task = f"folders like {path.name!r}", "point-cloud-classification"
+    else:
+        kind, task = f"files like {path.name!r}", OTHER_TASKS.get(path.suffix.lower(), "")
+    reason = f"{kind} are not read, only {', '.join(SUFFIXES)}"
+    return f"{reason}; the task {task} reads them (--task)" if task else reason
+
+
+def read_smi(text: str, file: str) -> Iterator[Entry]:
+    """Yield the molecules of lines of a SMILES string and, if there is one, a name.
+
+    Args:
+        text: The lines.
+        file: What to call the file in the answers.
+    """
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split(None, 1)
         if words and not (number == 1 and words[0].lower() == "smiles"):
@@ -166,5 +187,7 @@ def _xyz_entry(count: int, comment: str, atoms: list[str], place: str) -> Entry:
     except ValueError as error:
         return Entry(place, None, name, place, f"a coordinate is not a number: {error}")
     charge = _CHARGE.search(comment)
-    elements = [int(row[0]) if row[0].isdigit() else row[0].capitalize() for row in words]
+    elements = [
+        int(row[0]) if row[0].isdigit() else row[0].rstrip("0123456789").capitalize() for row in words
+    ]
     return Entry(place, Coordinates(elements, positions, float(charge[1]) if charge else 0.0), name, place)

@@ -41,6 +41,7 @@ def test_what_is_no_molecule_is_refused(answer, tmp_path):
     (tmp_path / "no.xyz").write_text("1\n\nHe 0 0 0\n")
     assert "not a valid SMILES" in answer(smiles="C1CC")["error"]
     assert "not a valid SMILES" in answer(smiles=str(tmp_path / "no.sdf"))["error"]
+    assert "not a valid SMILES" in answer(smiles=str(tmp_path))["error"]
     assert answer(path=str(tmp_path / "no.sdf"))["error"]
     assert "bonds" in answer(path=str(tmp_path / "no.xyz"))["error"]
 

@@ -323,6 +323,11 @@ def test_amc_files_with_their_skeleton(tmp_path: Path) -> None:
     with pytest.raises(BadMotion, match=r"has 2 \.asf files: name the skeleton"):
         read_motion(tmp_path / "09_01.amc", names)
     assert len(read_motion(tmp_path / "09_01.amc", names, tmp_path / "9.asf")[0]) == 40
+    with pytest.raises(BadMotion, match=r"nope\.asf: the file cannot be read: No such file"):
+        read_motion(tmp_path / "09_01.amc", names, tmp_path / "nope.asf")
+    (tmp_path / "bad.asf").write_text(":root\nwhat\n")
+    with pytest.raises(BadMotion, match=r"^09_01\.amc: its skeleton bad\.asf: "):
+        read_motion(tmp_path / "09_01.amc", names, tmp_path / "bad.asf")
     (tmp_path / "09_01.amc").write_text("1\nroot 0 0\n")
     with pytest.raises(BadMotion, match=r"09_01\.amc: line 2"):
         read_motion(tmp_path / "09_01.amc", names, tmp_path / "9.asf")

@@ -1,3 +1,4 @@
+import io
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import torch
 from ase import Atoms
 from rdkit import Chem
 
+from equizoo.commands.output import expand_inputs
 from equizoo.pipelines.properties import MoleculePropertyPipeline
 from equizoo.pipelines.readers import read_file
 from tests.data.qm9_samples import sdf_and_table, xyz
@@ -133,3 +135,19 @@ def test_files_and_molecules_in_one_list(tmp_path: Path, predict: MoleculeProper
     assert [result["formula"] for result in results] == ["C2H6O", "H2O", "H3N", None, "CH4"]
     assert results[3]["error"].startswith("the file cannot be read")
     assert errors(tmp_path / "m.cif") == ["files like 'm.cif' are not read, only .xyz, .sdf, .smi, .csv"]
+
+
+def test_labels_of_atoms_may_be_numbered(predict: MoleculePropertyPipeline, tmp_path: Path) -> None:
+    text = "3\nwater\nO1 0 0 0\nH2 0.96 0 0\nh13 -0.24 0.93 0\n"
+    assert predict(write(tmp_path, "m.xyz", text))[0]["formula"] == "H2O"
+
+
+def test_standard_input_is_a_file_of_smiles(
+    predict: MoleculePropertyPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, "m.smi", "CN methylamine\n")
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"SMILES name\n\nCCO ethyl alcohol\nCC\n{path}\n"))
+    results = predict(expand_inputs(["O", "-", "C"]))
+    assert [result["formula"] for result in results] == ["H2O", "C2H6O", "C2H6", "CH5N", "CH4"]
+    assert [result["name"] for result in results] == [None, "ethyl alcohol", None, "methylamine", None]
+    assert results[1]["input"] == "CCO" and results[1]["source"] == "standard input, line 3"

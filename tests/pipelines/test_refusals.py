@@ -2,13 +2,17 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from ase import Atoms
 from rdkit import Chem
 
-from equizoo.pipelines import molecules
+from equizoo.data import point_files
+from equizoo.pipelines import molecules, motion_files, particles_files, readers
 from equizoo.pipelines.properties import MoleculePropertyPipeline
 
 PEPTIDE = "NCC(=O)" * 45 + "O"
@@ -88,6 +92,17 @@ OBJECTS: dict[str, tuple[Callable[[], Any], str]] = {
     "odd": (lambda: Atoms("OH", WATER[:2]), "9 electrons, an odd number"),
     "periodic": (lambda: water(pbc=True), "periodic"),
     "charged": (lambda: water(charges=[1, 0, 0]), r"its charge is \+1"),
+    "charged a little": (lambda: water(charges=[0.01, 0, 0]), r"its charge is \+0.01"),
+    "charged without limit": (lambda: water(info={"charge": math.nan}), r"its charge is \+nan"),
+    "charged by words": (
+        lambda: water(info={"charge": "neutral"}),
+        "charge cannot be read: could not convert",
+    ),
+    "charged data": (
+        lambda: pyg(z=torch.tensor([8, 1, 1]), pos=WATER, charge=torch.tensor([-0.5, 0, 0])),
+        "-0.5",
+    ),
+    "data of words": (lambda: pyg(z=torch.tensor([8, 1, 1]), pos="here"), "not one array of numbers"),
     "foreign": (lambda: water(symbols="SHH"), "element S is outside"),
     "large": (lambda: Atoms("C300", [[1.5 * i, 0, 0] for i in range(300)]), "300 atoms are more than"),
     "implicit": (mol_without_hydrogens, "4 hydrogens have no coordinates"),
@@ -107,9 +122,49 @@ def test_an_object_is_refused_with_the_reason(name: str, predict: MoleculeProper
         raise ValueError(predict(make())["error"])
 
 
-def test_shapes_that_do_not_fit_are_refused(predict: MoleculePropertyPipeline) -> None:
-    import torch
+def test_what_sums_to_no_charge_is_neutral(predict: MoleculePropertyPipeline) -> None:
+    expected = predict(water())["properties"]
+    z, partial = torch.tensor([8, 1, 1]), torch.tensor([-0.8, 0.4, 0.4])
+    for item in (
+        water(charges=[-0.3, 0.1, 0.2]),  # their sum is 2.8e-17
+        pyg(z=z, pos=torch.tensor(WATER), charge=partial),
+        pyg(z=z, pos=torch.tensor(WATER, dtype=torch.float64, requires_grad=True)),
+        pyg(z=z.numpy(), pos=np.array(WATER), charge=partial.numpy()),
+    ):
+        answer = predict([item])[0]
+        assert answer["ok"], answer["error"]
+        for name, quantity in answer["properties"].items():
+            assert quantity["value"] == pytest.approx(expected[name]["value"], abs=1e-4)
 
+
+@pytest.mark.parametrize("name", ["cloud.PLY", "clouds/", "s.npz", "m.smiles", "walk.amc", "notes"])
+def test_files_of_other_tasks_name_the_task(
+    name: str, predict: MoleculePropertyPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clouds").mkdir()
+    (tmp_path / "notes").touch()
+    error = predict([name])[0]["error"]
+    assert error.startswith(("files like", "folders like"))
+    assert f"{name.strip('/')!r} are not read, only .xyz, .sdf, .smi, .csv" in error
+    tasks = {"cloud.PLY": "point-cloud", "clouds/": "point-cloud", "s.npz": "particle", "walk.amc": "motion"}
+    assert tasks.get(name, "") in error and ("(--task)" in error) == (name in tasks)
+
+
+def test_a_file_that_is_called_like_a_molecule_is_none(
+    predict: MoleculePropertyPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "CCO").touch()
+    assert predict("CCO")["formula"] == "C2H6O"
+
+
+def test_the_endings_of_other_tasks_are_known() -> None:
+    others = {*point_files.SUFFIXES, *particles_files.SUFFIXES, *motion_files.SUFFIXES}
+    assert others - set(readers.SUFFIXES) == set(readers.OTHER_TASKS)
+
+
+def test_shapes_that_do_not_fit_are_refused(predict: MoleculePropertyPipeline) -> None:
     data = pyg(z=torch.tensor([8, 1, 1]), pos=torch.zeros(2, 3))
     assert "need positions of shape (3, 3), got (2, 3)" in predict(data)["error"]
     assert "there is no element 0" in predict(pyg(z=torch.tensor([0, 1]), pos=torch.zeros(2, 3)))["error"]
