@@ -5,16 +5,25 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+import numpy as np
+
 #: Most vertices and most faces of a file.
 LARGEST_COUNT = 10_000_000
 _LONGEST_HEADER = 64 * 2**10
-_PLY_SIZES = {
-    name: size
-    for size, names in (
-        (1, "char uchar int8 uint8"),
-        (2, "short ushort int16 uint16 float16"),
-        (4, "int uint int32 uint32 float float32"),
-        (8, "int64 uint64 double float64"),
+_PLY_TYPES = {
+    name: code
+    for code, names in (
+        ("i1", "char int8"),
+        ("u1", "uchar uint8"),
+        ("i2", "short int16"),
+        ("u2", "ushort uint16"),
+        ("f2", "float16"),
+        ("i4", "int int32"),
+        ("u4", "uint uint32"),
+        ("f4", "float float32"),
+        ("i8", "int64"),
+        ("u8", "uint64"),
+        ("f8", "double float64"),
     )
     for name in names.split()
 }
@@ -35,7 +44,8 @@ def check_ply(data: bytes) -> str:
         ``"ascii"``, ``"binary_little_endian"`` or ``"binary_big_endian"``.
 
     Raises:
-        ValueError: It is no PLY header, has no positions, or claims more or less than there is.
+        ValueError: It is no PLY header, has no positions, claims more or less than there is, or is binary
+            with polygons of different sizes.
     """
     head, found, body = data[:_LONGEST_HEADER].partition(b"end_header")
     if not re.match(rb"ply\s", data) or not found:
@@ -63,6 +73,7 @@ def check_ply(data: bytes) -> str:
         if there < least or (there > least and not lists):
             few = "at least " if lists else ""
             raise ValueError(f"{claim}, which take {few}{least} bytes, and {max(there, 0)} follow")
+        _check_lists(data, start, "<" if "little" in form else ">", elements)
     return form
 
 
@@ -75,7 +86,7 @@ def _elements(lines: list[list[str]]) -> list[_Element]:
             elements.append(_Element(words[1], int(words[2]), []))
         elif words[0] == "property":
             types = words[2:4] if words[1:2] == ["list"] else words[1:2]
-            known = len(words) == 2 + len(types) + (len(types) == 2) and all(t in _PLY_SIZES for t in types)
+            known = len(words) == 2 + len(types) + (len(types) == 2) and all(t in _PLY_TYPES for t in types)
             if not elements or not types or not known:
                 raise ValueError(f"the PLY header has the line {' '.join(words)[:80]!r}")
             elements[-1].properties.append(words)
@@ -84,7 +95,38 @@ def _elements(lines: list[list[str]]) -> list[_Element]:
 
 def _row(element: _Element) -> int:
     """Return the bytes of a row; of its lists, those of their length alone."""
-    return sum(_PLY_SIZES[words[2] if words[1] == "list" else words[1]] for words in element.properties)
+    types = [words[2] if words[1] == "list" else words[1] for words in element.properties]
+    return sum(np.dtype(_PLY_TYPES[name]).itemsize for name in types)
+
+
+def _check_lists(data: bytes, start: int, order: str, elements: list[_Element]) -> None:
+    """Refuse lists of different lengths, as triangles beside quads have; damage is left to the parser.
+
+    The parser takes every row to be as long as the first.
+    """
+    for element in elements:
+        row: list[tuple] = []
+        for words in element.properties if element.count else ():
+            shape: tuple[int, ...] = ()
+            if words[1] == "list":
+                row.append((f"length {len(row)}", order + _PLY_TYPES[words[2]], shape))
+                first = data[start : start + np.dtype(row).itemsize]
+                length = np.frombuffer(first, row)[0][-1] if len(first) == np.dtype(row).itemsize else -1
+                if not 0 <= length <= len(data) // np.dtype(_PLY_TYPES[words[3]]).itemsize:
+                    return
+                shape = (int(length),)
+            row.append((str(len(row)), order + _PLY_TYPES[words[-2]], shape))
+        size = np.dtype(row).itemsize
+        whole = min(element.count, (len(data) - start) // size) if size else 0
+        for name in [name for name, *_ in row if name.startswith("length")] if whole else ():
+            lengths = np.frombuffer(data, row, whole, start)[name]
+            if other := int((lengths != lengths[0]).argmax()):
+                raise ValueError(
+                    f"binary PLY with polygons of different sizes is not read ({element.name} 1 has "
+                    f"{lengths[0]} corners, {element.name} {other + 1} has {lengths[other]}): triangulate it "
+                    "or save it as ASCII"
+                )
+        start += element.count * size
 
 
 def check_off(data: bytes) -> None:

@@ -1,4 +1,5 @@
 import io
+import struct
 import time
 from pathlib import Path
 
@@ -82,6 +83,12 @@ def test_quads_and_several_materials(tmp_path: Path) -> None:
     text = "mtllib /etc/passwd\nvt 0 0\nvn 0 0 1\n" + obj().split("usemtl")[0] + quads
     points = read(tmp_path, "a.obj", text, samples=2000)
     assert 0.35 < (points[:, 0] == 0).mean() < 0.6  # 6 of the 6 + 6 + 1.5 of the area
+    mixed = (
+        ply("ascii", faces=FACES[:4])
+        .replace(b"3 0 1 3\n", b"4 0 1 3 2\n")
+        .replace(b"3 0 3 2\n", b"3 0 1 5\n")
+    )
+    assert 0.41 < (read(tmp_path, "a.ply", mixed, samples=5000)[:, 0] == 0).mean() < 0.48  # 6 of 13.5
     quad = "OFF\n8 1 0\n" + rows(VERTICES) + "4 0 1 3 2\n"
     assert (read(tmp_path, "a.off", quad, samples=50)[:, 0] == 0).all()
 
@@ -151,6 +158,18 @@ BAD = [
     ("a.pcd", pcd("binary").replace(b"COUNT 1 3", b"COUNT 1 9999999"), "a count is negative or too large"),
     ("a.pcd", pcd("binary").replace(b"TYPE U F", b"TYPE U O"), "not the header"),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("form", "order"), [("binary_little_endian", "<"), ("binary_big_endian", ">")])
+def test_polygons_of_different_sizes_in_binary_say_what_to_do(tmp_path: Path, form: str, order: str) -> None:
+    quad = struct.pack(f"{order}B4i", 4, 0, 1, 3, 2)
+    mixed = ply(form)[:-13] + quad  # in place of the last triangle
+    with pytest.raises(
+        ValueError, match=r"different sizes .*face 1 has 3 corners, face 12 has 4\): triangulate"
+    ):
+        read(tmp_path, "a.ply", mixed)
+    quads = ply(form, faces=FACES[:1])[:-13] + quad
+    assert (read(tmp_path, "a.ply", quads, samples=50)[:, 0] == 0).all()
 
 
 @pytest.mark.parametrize(("name", "data", "message"), BAD, ids=range(len(BAD)))
