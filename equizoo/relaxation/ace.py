@@ -68,7 +68,8 @@ class _Ace(Method):
             return
         for name, term in self.layers.items():
             weights = [weight for weight in term.branch.parameters() if weight.requires_grad]
-            if term.enabled and weights and all(weight.grad is None for weight in weights):
+            alone = term.enabled and not term.chained  # nothing may read the end of a published chain
+            if alone and weights and all(weight.grad is None for weight in weights):
                 raise RuntimeError(
                     f"the branch of layer {name!r} took no part in the loss: nothing calls the layer (if the "
                     "module around it uses its weights, relax that one), or backward() was not called"
