@@ -33,12 +33,13 @@ SOURCES = {
 _LARGEST_BLOCK = 2**31 - 1  # [bytes] of a thousand molecules
 
 
-def read_geom(path: Path, most: int = 30, molecules: int | None = None) -> Iterator[Reference | None]:
+def read_geom(path: Path, most: int | None = 30, molecules: int | None = None) -> Iterator[Reference | None]:
     """Read the ensembles of ``drugs_crude.msgpack`` or ``qm9_crude.msgpack``, a molecule at a time.
 
     Args:
         path: The file, or its ``.tar.gz`` archive as it is published.
-        most: Largest number of conformers of a molecule, those of the highest Boltzmann weight.
+        most: Largest number of conformers of a molecule, those of the highest Boltzmann weight: 30 for
+            training, as published; None keeps all, which the published metrics are over.
         molecules: Number of molecules to read; all unless given.
 
     Yields:
@@ -82,7 +83,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
     raise ValueError(f"{path} has no .msgpack file in it")
 
 
-def _reference(smiles: str, conformers: list[dict[str, Any]], most: int) -> Reference | None:
+def _reference(smiles: str, conformers: list[dict[str, Any]], most: int | None) -> Reference | None:
     from rdkit import Chem, rdBase
 
     with rdBase.BlockLogs():

@@ -30,18 +30,21 @@ class _Ace(Method):
         layers: Mapping[str, Relaxation],
         dual_lr: float,
         dual_optimizer: str,
+        dual_eps: float,
         gamma_lr: float | None,
         decay: str | None,
     ) -> None:
         _require_layers(layers, type(self).__name__)
         super().__init__(layers)
-        if dual_lr < 0 or (gamma_lr is not None and gamma_lr <= 0):
-            raise ValueError(f"need dual_lr >= 0 and gamma_lr > 0, got {dual_lr} and {gamma_lr}")
+        if dual_lr < 0 or (gamma_lr is not None and gamma_lr <= 0) or dual_eps <= 0:
+            raise ValueError(
+                f"need dual_lr >= 0, gamma_lr > 0 and dual_eps > 0, got {dual_lr}, {gamma_lr} and {dual_eps}"
+            )
         if dual_optimizer not in ("adam", "sgd"):
             raise ValueError(f"dual_optimizer is 'adam' or 'sgd', got {dual_optimizer!r}")
         if decay not in _DECAYS:
             raise ValueError(f"decay is None, 'linear' or 'cosine', got {decay!r}")
-        self.dual_lr, self.dual_optimizer = dual_lr, dual_optimizer
+        self.dual_lr, self.dual_optimizer, self.dual_eps = dual_lr, dual_optimizer, dual_eps
         self.gamma_lr, self.decay = gamma_lr, decay
         self._checked = False
         zeros = torch.zeros_like(self.gammas.detach())
@@ -86,7 +89,7 @@ class _Ace(Method):
         steps = int(self.dual_steps)
         self.dual_mean.mul_(0.9).add_(violation, alpha=0.1)
         self.dual_square.mul_(0.999).addcmul_(violation, violation, value=0.001)
-        scale = (self.dual_square / (1 - 0.999**steps)).sqrt_().add_(1e-8)
+        scale = (self.dual_square / (1 - 0.999**steps)).sqrt_().add_(self.dual_eps)
         self.dual.addcdiv_(self.dual_mean, scale, value=rate / (1 - 0.9**steps))
 
     def _step_gammas(self) -> None:
@@ -117,6 +120,7 @@ class AceEquality(_Ace):
             moves it by plain gradient descent with this rate.
         augmented: The constant c.
         decay: None, or ``"linear"`` or ``"cosine"``: how the method's own rates fall to 0 with progress.
+        dual_eps: What Adam adds to its scale; the released EGNO has 1e-4.
 
     Raises:
         ValueError: An option has a bad value, or there is no relaxed layer.
@@ -142,8 +146,9 @@ class AceEquality(_Ace):
         gamma_lr: float | None = None,
         augmented: float = 0.0,
         decay: str | None = None,
+        dual_eps: float = 1e-8,
     ) -> None:
-        super().__init__(layers, dual_lr, dual_optimizer, gamma_lr, decay)
+        super().__init__(layers, dual_lr, dual_optimizer, dual_eps, gamma_lr, decay)
         if augmented < 0:
             raise ValueError(f"augmented must not be negative, got {augmented}")
         self.augmented = augmented
@@ -181,6 +186,7 @@ class AceResilient(_Ace):
             both and moves them by plain gradient descent with this rate.
         rho: Price ρ of the slacks.
         decay: None, or ``"linear"`` or ``"cosine"``: how the method's own rates fall to 0 with progress.
+        dual_eps: What Adam adds to its scale; the released EGNO has 1e-4.
 
     Raises:
         ValueError: An option has a bad value, or there is no relaxed layer.
@@ -204,8 +210,9 @@ class AceResilient(_Ace):
         gamma_lr: float | None = None,
         rho: float = 1.0,
         decay: str | None = None,
+        dual_eps: float = 1e-8,
     ) -> None:
-        super().__init__(layers, dual_lr, dual_optimizer, gamma_lr, decay)
+        super().__init__(layers, dual_lr, dual_optimizer, dual_eps, gamma_lr, decay)
         if rho <= 0:
             raise ValueError(f"rho must be positive, got {rho}")
         self.rho = rho

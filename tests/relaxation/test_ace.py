@@ -77,12 +77,13 @@ def test_plain_gradient_steps_of_both_converge_with_curvature():
     assert method.dual.item() == pytest.approx(0.3, abs=1e-3)
 
 
-def test_dual_adam_is_the_library_adam():
+@pytest.mark.parametrize("eps", [1e-8, 1e-2])
+def test_dual_adam_is_the_library_adam(eps):
     torch.manual_seed(0)
     layers = {name: Relaxation(nn.Identity()) for name in "abc"}
-    method = AceEquality(layers, dual_lr=0.01)
+    method = AceEquality(layers, dual_lr=0.01, dual_eps=eps)
     reference = nn.Parameter(torch.zeros(3))
-    adam = torch.optim.Adam([reference], lr=0.01, maximize=True)
+    adam = torch.optim.Adam([reference], lr=0.01, eps=eps, maximize=True)
     for _ in range(20):
         gammas = torch.randn(3)
         for term, gamma in zip(layers.values(), gammas, strict=True):
@@ -175,6 +176,7 @@ def test_published_gammas_belong_to_the_primal_optimiser():
         (AceEquality, {"dual_optimizer": "lion"}, "'adam' or 'sgd'"),
         (AceEquality, {"augmented": -0.1}, "augmented"),
         (AceEquality, {"decay": "step"}, "'linear' or 'cosine'"),
+        (AceEquality, {"dual_eps": 0.0}, "dual_eps > 0"),
         (AceResilient, {"rho": 0.0}, "rho must be positive"),
     ],
 )

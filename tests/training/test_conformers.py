@@ -95,6 +95,18 @@ def test_early_times_are_earlier() -> None:
     assert means == pytest.approx([1 / 2, 1 / 3], abs=0.03)
 
 
+def test_times_keep_away_from_both_ends() -> None:
+    times = torch.cat([task(earliest=0.4).train_batch(torch.arange(12))["t"] for _ in range(4)])
+    assert 0.4 - 1e-6 <= float(times.min()) < 0.41 and 0.59 < float(times.max()) <= 0.6 + 1e-6
+
+
+def test_all_references_are_measured_with_unless_told_otherwise() -> None:
+    few, every = task(references=1), task(references=None)
+    total = len(every.conformers("valid").conformers(0))
+    assert (few._references("valid", 0), every._references("valid", 0)) == (1, total)
+    assert total > 1
+
+
 def test_each_training_molecule_is_turned_at_random() -> None:
     made = task(noise=0.0)
     torch.manual_seed(0)

@@ -35,7 +35,9 @@ class ConformersOptions:
             ``2(1 − t)``: late on a short path nothing tells where it began, and a few steps see little of it.
         steps: Steps of the sampler when conformers are measured.
         threshold: Largest RMSD of a conformer that counts as found [Å]; published for QM9: 0.5.
-        references: Largest number of reference conformers of a molecule that are measured with.
+        earliest: Training times lie between this and 1 minus this.
+        references: Largest number of reference conformers of a molecule that are measured with; None: all, as
+            published.
         root: Folder of the data; None: ``$EQUIZOO_DATA``.
         synthetic: Make up so many molecules instead of reading any.
     """
@@ -48,7 +50,8 @@ class ConformersOptions:
     times: str = "uniform"
     steps: int = 10
     threshold: float = 0.5
-    references: int = 12
+    earliest: float = 1e-3
+    references: int | None = 12
     root: str | None = None
     synthetic: int = 0
 
@@ -89,15 +92,15 @@ def read_options(data_cfg: dict[str, Any]) -> ConformersOptions:
     if options.prior not in PRIORS:
         raise ConfigError(f"data.prior is one of {PRIORS}, got {options.prior!r}")
     if (
-        min(options.steps, options.references) < 1
+        min(options.steps, options.steps if options.references is None else options.references) < 1
         or options.noise < 0
+        or not 0 < options.earliest < 0.5
         or min(options.threshold, options.nearest) <= 0
         or (options.farthest is not None and options.farthest <= 0)
     ):
         raise ConfigError(
-            "data needs steps >= 1, noise >= 0, threshold > 0, nearest > 0, farthest > 0 or none, and "
-            f"references >= 1, got {options.steps}, {options.noise}, {options.threshold}, {options.nearest}, "
-            f"{options.farthest} and {options.references}"
+            "data needs steps >= 1, noise >= 0, threshold > 0, nearest > 0, farthest > 0 or none, "
+            f"references >= 1 or none, and earliest in (0, 0.5), got {options}"
         )
     return options
 

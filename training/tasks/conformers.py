@@ -104,7 +104,8 @@ class ConformersTask:
         """
         molecules, x0, x1 = self._chosen(self.train, indices, None)
         t = torch.rand(len(indices))
-        t = (1 - t.sqrt() if self.options.times == "early" else t).clamp(1e-3, 1 - 1e-3)
+        least = self.options.earliest
+        t = (1 - t.sqrt() if self.options.times == "early" else t).clamp(least, 1 - least)
         turns = SO3().sample(len(indices), dtype=x0.dtype)
         x0, x1 = (Vectors(1).act(turns, x, molecules.batch) for x in (x0, x1))
         return self._batch(molecules, x0, x1, t, None)
@@ -237,7 +238,7 @@ class ConformersTask:
         return {f"amr/{k}": v for k, v in named.items()} | {"score": sum(named.values()) / 2}
 
     def _references(self, split: str, molecule: int) -> int:
-        return min(len(self.conformers(split).conformers(molecule)), self.options.references)
+        return len(self.conformers(split).conformers(molecule)[: self.options.references])
 
     def _measured(self, split: str, limit: int | None) -> list[int]:
         """Return the molecules of a split that can be measured, at most ``limit``, spread over all."""
