@@ -9,6 +9,8 @@ from equizoo.hub.card_facts import Dataset
 from equizoo.hub.card_published import Published
 from equizoo.hub.config import CheckpointConfig
 
+_CHARACTERISED = 130_831  # molecules of QM9 that passed the consistency check
+
 ENERGIES = ("U0", "U", "H", "G")
 """Targets that models may learn relative to free atoms."""
 
@@ -38,14 +40,14 @@ class QM9(Dataset):
         return f"a shuffled 80/10/10 split with seed {results['seed'] if seed == 'run' else seed}"
 
     def notes(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
-        """Say what the energies are relative to."""
-        relative = self._relative(config, results)
-        if not relative:
-            return []
-        return [
+        """Say what the energies are relative to, and whether molecules were missing."""
+        relative, there = self._relative(config, results), sum(results["counts"].values())
+        energies = (
             f"Energies: the model predicts {', '.join(relative)} relative to free atoms; the pipeline adds "
             "the free atoms in float64 and returns both"
-        ]
+        )
+        lacking = f"The data had {there:,} of the {_CHARACTERISED:,} molecules of the split"
+        return [*([energies] if relative else []), *([lacking] if there < _CHARACTERISED else [])]
 
     def setting(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
         """Say how many targets share the model, how they are scaled and what energies are relative to."""

@@ -19,13 +19,15 @@ from equizoo.hub.domain import added_to_world
 from equizoo.hub.results import largest_gamma, method_key, read_reports, test_errors
 
 TARGET = "position"
+FRAMES = {"start": 30, "end": 40}
+"""Options of the task that say from which frame to which, and what they are unless given."""
 
 
 def worlds_table(folder: Path) -> str:
     """Return the errors of every run of a folder, one row a world and method.
 
-    A run is compared with the strict model (method ``none``, no relaxed layers) of the same world, seed,
-    length and number of training samples.
+    A run is compared with the strict model (method ``none``, no relaxed layers) of the same world, frames and
+    other options of the task, seed, length and number of training samples.
 
     Args:
         folder: Folder of JSON files, see :mod:`equizoo.hub.results`.
@@ -49,6 +51,7 @@ def worlds_table(folder: Path) -> str:
     header = [
         "world",
         "symmetry that is left",
+        "frames",
         "method",
         "seed",
         "epochs",
@@ -67,6 +70,7 @@ def _row(report: Mapping[str, Any], strict: Mapping[Any, float], facts: Dataset)
     return [
         added_to_world(_fields(report)) or world.name,
         world.symmetry,
+        " → ".join(str(report["data"].get(key, default)) for key, default in FRAMES.items()),
         method_key(report),
         str(report["seed"]),
         number(report["epochs"]),
@@ -83,7 +87,8 @@ def _fields(report: Mapping[str, Any]) -> dict[str, Any]:
 
 def _budget(report: Mapping[str, Any]) -> tuple[Any, ...]:
     world = world_of(_fields(report), f"{report['name']}: data.world")
-    return world, report["seed"], report["epochs"], report["counts"]["train"]
+    options = {key: value for key, value in (FRAMES | report["data"]).items() if key != "world"}
+    return world, str(sorted(options.items())), report["seed"], report["epochs"], report["counts"]["train"]
 
 
 def _place(report: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from equizoo.hub.card_text import render_card
 from equizoo.hub.config import read_config
 from equizoo.training.loop import train
 from equizoo.training.publish import publish
-from equizoo.training.runfolder import write_json
+from equizoo.training.runfolder import RunFolder, write_json
 from tests.hub.card_samples import PUBLISHED, row
 from tests.training.test_conformers import tiny
 
@@ -34,7 +34,9 @@ def shipped(tmp_path_factory):
     train(tiny(budget__epochs=1, data__prior="mmff"), run, progress=False)
     about = {"title": "Test molecules", "molecules": 3, "references": 6, "threshold": 0.5}
     rows = {"ETKDG": ROW, "`equivariant`": {**ROW, "amr_p": {"mean": 0.111, "median": 0.099}}}
-    write_json(run / "ensembles.json", {"sets": [{**about, "rows": rows}], "steps": {"1 step": ROW}})
+    RunFolder(run).write_measured(
+        "ensembles.json", {"sets": [{**about, "rows": rows}], "steps": {"1 step": ROW}}
+    )
     folder = publish(run, run / "flow-tiny", name="flow-tiny", recipe="conformer-qm9-ace")
     results = json.loads((folder / "results.json").read_text())
     del results["data"]["synthetic"]

@@ -111,6 +111,8 @@ def test_another_world_has_a_table_of_its_own(particles, tmp_path):
 
 
 def test_broken_worlds_are_compared_with_the_strict_model_of_the_same_budget(tmp_path):
+    early = report("ace-resilient", 1.0, partial=0.004)
+    early = early | {"name": "early", "data": early["data"] | {"start": 0, "end": 10}}
     write(
         tmp_path,
         report("ace-resilient", 1.0, partial=0.004),
@@ -118,13 +120,17 @@ def test_broken_worlds_are_compared_with_the_strict_model_of_the_same_budget(tmp
         report("none", 0.0, strict=0.005),
         report("ace-equality", 0.0, partial=0.005, gamma=0.004),
         report("ace-equality", 1.0, partial=0.005, epochs=100),
+        early,
     )
     text = worlds_table(tmp_path)
     left = "O(2) about z, translations"
-    assert row(text, "field 1", left, "none") == ["42", "200", "20.0", "–", "–", "–"]
-    assert row(text, "field 1", left, "ace-resilient") == ["42", "200", "20.0", "4.00", "5.0 ×", "0.30"]
-    assert row(text, "field 1", left, "ace-equality")[-2] == "–"
-    assert row(text, "charged", "E(3)", "ace-equality")[-2:] == ["1.0 ×", "0.0040"]
+    frames = "30 → 40"
+    assert row(text, "field 1", left, frames, "none") == ["42", "200", "20.0", "–", "–", "–"]
+    found = row(text, "field 1", left, frames, "ace-resilient")
+    assert found == ["42", "200", "20.0", "4.00", "5.0 ×", "0.30"]
+    assert row(text, "field 1", left, frames, "ace-equality")[-2] == "–"
+    assert row(text, "field 1", left, "0 → 10", "ace-resilient")[-2] == "–"  # another task
+    assert row(text, "charged", "E(3)", frames, "ace-equality")[-2:] == ["1.0 ×", "0.0040"]
     assert text.index("| charged |") < text.index("| field 1 |")
 
 
