@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ _PUBLISHED_HORIZON, _PUBLISHED_FRAMES = 30, 5
 _PUBLISHED_SIZE = (128, 6)
 _SUBJECTS = {"run": "9, running", "walk": "35, walking"}
 _TRIALS = {"run": (5, 3, 3), "walk": (11, 6, 6)}
+_GAP_SAMPLES = 1000  # a symmetry gap is measured on so many training samples at most
 _HEIGHTS = {
     "fixed": "the height of a joint over a fixed scale among its inputs",
     "published": "the height of a joint over the largest of its batch among its inputs",
@@ -68,7 +70,7 @@ class MoCap(Dataset):
             f"positions {first} to {domain.horizon} frames later "
             f"({domain.horizon / domain.frame_rate:g} s)",
             *([f"Training samples: {changed}"] if changed else []),
-            *([self._gaps(domain.symmetry_gap)] if domain.symmetry_gap else []),
+            *([self._gaps(config, results["counts"]["train"])] if domain.symmetry_gap else []),
         ]
 
     def setting(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
@@ -117,15 +119,23 @@ class MoCap(Dataset):
             "among its inputs does."
         )
 
-    def _gaps(self, gaps: Mapping[str, tuple[float, ...]]) -> str:
-        """Return the symmetry gap of the training data by group, and what it says."""
+    def _gaps(self, config: CheckpointConfig, samples: int) -> str:
+        """Return the symmetry gap of the training data by group, and what it says.
+
+        Standard errors are those of independent samples. If the samples of a trial tell no more than one of
+        them, variances are as many times larger as a trial has samples: a gap that is not seen to be larger
+        than three of these errors is not called broken.
+        """
+        gaps, trials = config.domain.symmetry_gap, _TRIALS[config.domain.motion][0]
+        times = math.sqrt(max(1.0, min(samples, _GAP_SAMPLES) / trials))
         figures = ", ".join(f"{name} {value:.3g} ± {error:.2g}" for name, (value, error) in gaps.items())
-        broken = [name for name, (value, error) in gaps.items() if value > 3 * error]
+        broken = [name for name, (value, error) in gaps.items() if value > 3 * times * error]
         kept = [name for name in gaps if name not in broken]
         said = [f"{' and '.join(broken)} broken"] if broken else []
         said += [f"{' and '.join(kept)} not seen to be broken"] if kept else []
         return (
-            "Symmetry gap of the training data (squared energy distance of positions and displacements "
-            "from their symmetrisation over their size; frames of a trial are not independent, so errors are "
-            f"larger): {figures}. So: {', '.join(said)}"
+            "Symmetry gap of the training data (squared energy distance of positions and displacements, over "
+            "their size, from their symmetrisation and, for translations, from bodies that trade places): "
+            f"{figures}. These errors take frames for independent; with each of the {trials} trials counted "
+            f"once they are {times:.2g} times as large. So, beyond three of those: {', '.join(said)}"
         )

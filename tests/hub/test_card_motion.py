@@ -117,6 +117,16 @@ def test_symmetry_is_stated_for_data_and_model(read):
     assert "depends on the other bodies" in released
 
 
+def test_a_gap_within_the_errors_of_whole_trials_is_not_called_broken(read):
+    config, results = read
+    results["counts"]["train"] = 550
+    for error, said in ((0.001, "not seen to be broken"), (0.0001, "broken")):
+        gaps = {"SO(3)": (0.925, 0.0101), "horizontal translations": (0.004, error)}
+        text = render(replace(config, domain=replace(config.domain, symmetry_gap=gaps)), results)
+        assert "with each of the 5 trials counted once they are 10 times as large" in text
+        assert re.search(rf"those: SO\(3\)(?: broken,)?(?: and)? horizontal translations {said}$", text, re.M)
+
+
 def test_other_target_frames_have_no_published_figures(read):
     config, results = read
     text = render(replace(config, domain=replace(config.domain, horizon=20)), results)

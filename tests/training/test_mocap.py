@@ -183,7 +183,45 @@ def test_the_gaps_tell_what_is_broken():
     far = 60.0 * (torch.arange(200) % 2)[:, None] * torch.tensor([1.0, 0.0, 0.0])
     fast = MotionSet(samples.pos + far[:, None], samples.vel, samples.target + 2 * far[:, None, None])
     broken = symmetry_gaps(fast)["horizontal translations"]
-    assert broken[0] > 5 * broken[1]  # whoever is at x = 60 moves on by 60
+    assert broken[0] > 4 * broken[1]  # whoever is at x = 60 moves on by 60
+
+
+def moving(place: torch.Tensor, step: torch.Tensor) -> MotionSet:
+    """Return bodies of one shape at places (S, 3) that move on by steps (S, 3)."""
+    shape = synthetic_motion(1, seed=0).pos
+    pos = shape - shape.mean(1, keepdim=True) + place[:, None]
+    return MotionSet(pos, step[:, None].expand_as(pos) / 30, (pos + step[:, None])[:, None])
+
+
+def energy(v: torch.Tensor, w: torch.Tensor) -> float:
+    """Return the squared energy distance between the laws of two finite sets of equally likely rows."""
+    return float(2 * torch.cdist(v, w).mean() - torch.cdist(v, v).mean() - torch.cdist(w, w).mean())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_gap_of_places_is_a_squared_energy_distance(seed):
+    generator = torch.Generator().manual_seed(seed)
+    horizontal = torch.tensor([1.0, 0.0, 1.0])
+    far = (torch.arange(40) % 5 == 0)[:, None]  # whoever is far from the origin stays there
+    places = 10 * torch.randn(40, 3, generator=generator) * horizontal * far
+    steps = 6 * torch.randn(40, 3, generator=generator) * horizontal * ~far
+    drawn = torch.randint(40, (1000,), generator=generator)
+    value, error = symmetry_gaps(moving(places[drawn], steps[drawn]))["horizontal translations"]
+    v = torch.cat([places, steps], 1)
+    w = torch.cat([places.repeat(40, 1), steps.repeat_interleave(40, 0)], 1)
+    shape = moving(torch.zeros(1, 3), torch.zeros(1, 3)).pos
+    size = (shape.square().sum() + JOINTS * steps.square().sum(1)).sqrt().mean()
+    assert value == pytest.approx(JOINTS**0.5 * energy(v, w) / float(size), abs=3 * error)
+    assert value > 4 * error
+    free = torch.randint(40, (1000,), generator=generator)  # the step does not depend on the place
+    value, error = symmetry_gaps(moving(places[drawn], steps[free]))["horizontal translations"]
+    assert abs(value) < 3 * error
+
+
+def test_too_few_samples_have_no_gap():
+    with pytest.raises(ValueError, match="8 samples"):
+        symmetry_gaps(synthetic_motion(7, seed=0))
+    assert all(error > 0 for _, error in symmetry_gaps(synthetic_motion(8, seed=0)).values())
 
 
 def test_the_groups_keep_the_vertical():

@@ -9,7 +9,7 @@ from equizoo.data.mocap import MotionSet
 from equizoo.symmetry import SO2, SO3, GapEstimate, Vectors, symmetry_gap
 from equizoo.symmetry.groups import Group
 
-_MOST, _SAMPLES = 1000, 4
+_LEAST, _MOST, _SAMPLES = 8, 1000, 4
 _ROTATIONS: dict[str, Group] = {"SO(3)": SO3(), "SO(2) about the vertical": SO2("y")}
 _TRANSLATIONS = "horizontal translations"
 
@@ -31,12 +31,17 @@ def symmetry_gaps(samples: MotionSet, seed: int = 0) -> dict[str, list[float]]:
     Returns:
         ``{group: [squared energy distance, its standard error]}``, over the mean norm of a sample [1].
 
+    Raises:
+        ValueError: There are fewer than 8 samples: two pairs that trade places in each half.
+
     Example:
         >>> from equizoo.training.tasks.synthetic_motion import synthetic_motion
         >>> gaps = symmetry_gaps(synthetic_motion(64, seed=0))
         >>> gaps["SO(3)"][0] > 10 * gaps["SO(3)"][1]
         True
     """
+    if len(samples) < _LEAST:
+        raise ValueError(f"a symmetry gap needs at least {_LEAST} samples, got {len(samples)}")
     generator = torch.Generator().manual_seed(seed)
     chosen = samples.subset(torch.randperm(len(samples), generator=generator)[:_MOST])
     pos, moved = chosen.pos.double(), (chosen.target[:, -1] - chosen.pos).double()
