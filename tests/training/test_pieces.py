@@ -10,6 +10,8 @@ import pytest
 import torch
 from torch import nn
 
+from equizoo.nn.coupling import CouplingTable
+from equizoo.nn.tensor_product import TensorProduct
 from equizoo.training.config import ConfigError, OptimiserConfig, ScheduleConfig
 from equizoo.training.ema import WeightAverage
 from equizoo.training.optim import Optimisers
@@ -44,7 +46,7 @@ def test_weight_average_follows_parameters_and_copies_buffers():
         model.num_batches_tracked.fill_(4)
     average.update()
     assert average.state_dict()["running_mean"].tolist() == [1.0, 1.0]
-    assert 1.0 < average.state_dict()["weight"][0] < 3.0
+    assert average.state_dict()["weight"].tolist() == pytest.approx([2.8, 2.8])  # (1 + t) / (10 + t) at t = 0
     for _ in range(20):
         average.update()
     assert int(average.state_dict()["num_batches_tracked"]) == 4
@@ -55,6 +57,16 @@ def test_weight_average_follows_parameters_and_copies_buffers():
     assert model.weight.tolist() == [7.0, 7.0]
     with pytest.raises(ValueError, match=r"\[0, 1\)"):
         WeightAverage(model, 1.0)
+
+
+def test_weight_average_ends_at_its_decay():
+    model = nn.Linear(1, 1, bias=False)
+    average = WeightAverage(model, 0.9)
+    for value, updates in ((0.0, 200), (1.0, 1)):
+        nn.init.constant_(model.weight, value)
+        for _ in range(updates):
+            average.update()
+    assert average.state_dict()["weight"].item() == pytest.approx(0.1)
 
 
 def test_weight_average_of_decay_0_is_the_model():
@@ -115,6 +127,31 @@ def test_biases_are_not_decayed():
     model = nn.Linear(4, 4)
     groups = Optimisers(OptimiserConfig("adamw", weight_decay=0.1), model).optimisers[0].param_groups
     assert [(group["params"][0].ndim, group["weight_decay"]) for group in groups] == [(2, 0.1), (1, 0.0)]
+
+
+def test_each_parameter_is_in_its_optimiser_and_group():
+    model = nn.ModuleDict(
+        {
+            "hidden": nn.Linear(16, 16),
+            "narrow": nn.Linear(16, 15, bias=False),
+            "readout": nn.Linear(16, 16, bias=False),
+            "product": TensorProduct("16x0e", "16x0e", CouplingTable("0e", degree=0)),
+        }
+    )
+    found = {}
+    for optimiser in Optimisers(OptimiserConfig("muon", weight_decay=0.1), model).optimisers:
+        for group in optimiser.param_groups:
+            for parameter in group["params"]:
+                found[id(parameter)] = type(optimiser).__name__, group["weight_decay"]
+    assert {name: found.pop(id(parameter)) for name, parameter in model.named_parameters()} == {
+        "hidden.weight": ("Muon", 0.1),
+        "hidden.bias": ("AdamW", 0.0),
+        "narrow.weight": ("AdamW", 0.1),
+        "readout.weight": ("AdamW", 0.1),
+        "product.weight": ("AdamW", 0.1),
+        "product.bias": ("AdamW", 0.0),
+    }
+    assert not found
 
 
 def test_unknown_optimiser():
