@@ -3,7 +3,8 @@
 Test clouds lose points, get noise on their coordinates or another size; and probabilities are compared with
 the share of right answers. What is measured is written into the folder as ``robustness.json``::
 
-    split, n, points, seed
+    split, points, seed
+    n            {"whole": test clouds as they are, "changed": those that are changed in each way}
     temperature  fitted to the first variant on validation clouds; all variants are scaled by it
     variants     {variant: {"calibration": {"ece", "ece_scaled", "nll", "nll_scaled"},
                   "conditions": [{"change", "level", "errors": {"instance": %, "class": %}}, …]}}
@@ -43,14 +44,14 @@ SCALES = (0.5, 0.8, 1.25, 2.0)
 
 
 def worsened(points: Tensor, seed: int = 0) -> Iterator[tuple[str, float, Tensor]]:
-    """Yield clouds as they are, and changed in every way that is measured.
+    """Yield clouds changed in every way that is measured.
 
     Args:
         points: (S, N, 3) clouds in the unit sphere, whose points are in random order.
         seed: Seed of the changes.
 
     Yields:
-        Name of the change, its level and the clouds: ``none``; ``replaced``, each point with a probability by
+        Name of the change, its level and the clouds: ``replaced``, each point with a probability by
         the first of its cloud, as published; ``removed``, that share of the points taken out, so that the
         clouds are smaller; ``jitter``, normal noise of that standard deviation on each coordinate [radius of
         the cloud]; ``scale``, all coordinates times that factor.
@@ -60,7 +61,6 @@ def worsened(points: Tensor, seed: int = 0) -> Iterator[tuple[str, float, Tensor
         >>> sizes
         {'replaced': 40, 'removed': 10}
     """
-    yield "none", 0.0, points
     generator = torch.Generator().manual_seed(seed)
     for ratio in DROPPED:
         yield "replaced", ratio, drop_points(points, torch.full((len(points),), ratio), generator)
@@ -82,7 +82,8 @@ def robustness(
     Args:
         name: Run folder, checkpoint folder, bundled name or Hub id.
         data: Options of the task to change, such as ``{"root": …}``.
-        limit: Use so many test clouds, spread over the classes; None: all.
+        limit: Change so many test clouds only, spread over the classes; None: all. Clouds as they are, and
+            with them the calibration, are always measured on all.
         seed: Seed of the changes.
 
     Returns:
@@ -98,27 +99,27 @@ def robustness(
     task: Any = trained.task
     if task.task_name != TASK:
         raise ConfigError(f"robustness is measured for {TASK} only, not for {task.task_name}")
-    valid, test = task.whole("valid"), task.whole("test")
-    if limit is not None and limit < len(test):
-        test = test.subset(torch.linspace(0, len(test) - 1, limit).long())
+    valid, whole = task.whole("valid"), task.whole("test")
+    count = len(whole) if limit is None else min(limit, len(whole))
+    changed = whole.subset(torch.linspace(0, len(whole) - 1, count).long())
     first = next(iter(trained.models.values()))
     temperature = fit_temperature(task.predict(first, valid), valid.label)
     report: dict[str, Any] = {
         "split": "test",
-        "n": len(test),
-        "points": test.points.shape[1],
+        "n": {"whole": len(whole), "changed": count},
+        "points": whole.points.shape[1],
         "seed": seed,
         "temperature": temperature,
         "variants": {},
     }
     for variant, model in trained.models.items():
         log.info("measuring %s, %s", trained.name, variant)
-        conditions, scale = [], {}
-        for change, level, points in tqdm(worsened(test.points, seed), leave=False, disable=None):
-            logits = task.predict(model, PointCloudSet(points, test.label))
-            if change == "none":
-                scale = calibration(logits, test.label, temperature)
-            errors = error_rates(logits, test.label)
+        logits = task.predict(model, whole)
+        scale = calibration(logits, whole.label, temperature)
+        conditions = [{"change": "none", "level": 0.0, "errors": error_rates(logits, whole.label)}]
+        for change, level, points in tqdm(worsened(changed.points, seed), leave=False, disable=None):
+            logits = task.predict(model, PointCloudSet(points, changed.label))
+            errors = error_rates(logits, changed.label)
             conditions.append({"change": change, "level": level, "errors": errors})
         report["variants"][variant] = {"calibration": scale, "conditions": conditions}
     return report
@@ -136,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = argparse.ArgumentParser(prog="python -m equizoo.training.robustness", description=__doc__)
     options.add_argument("folder", help="run folder or checkpoint folder")
     options.add_argument("--data", help="folder of the data set (default: $EQUIZOO_DATA)")
-    options.add_argument("--limit", type=int, help="use so many test clouds only")
+    options.add_argument("--limit", type=int, help="change so many test clouds only")
     arguments = options.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     data = {"root": arguments.data} if arguments.data else {}

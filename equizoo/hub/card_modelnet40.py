@@ -112,12 +112,14 @@ class ModelNet40(Dataset):
         measured = results.get("robustness")
         if not measured:
             return ["## Worse clouds\n\nNot measured."]
+        whole, changed = measured["n"]["whole"], measured["n"]["changed"]
         return [
             "\n\n".join(
                 [
                     "## Worse clouds",
-                    f"Accuracy (instance / class) [%] on {measured['n']:,} test clouds of "
-                    f"{measured['points']} points that are changed after centring and scaling, without "
+                    f"Accuracy [%] on clouds of {measured['points']} points. First row: instance / class "
+                    f"accuracy on all {whole:,} test clouds. Others: instance accuracy on {changed:,} of "
+                    "them, spread over the classes, which are changed after centring and scaling, without "
                     "training on such:",
                     self._conditions(config, measured),
                     self._probabilities(config, measured),
@@ -131,7 +133,8 @@ class ModelNet40(Dataset):
         for conditions in zip(*figures.values(), strict=True):
             change, level = conditions[0]["change"], conditions[0]["level"]
             amount = 100 * level if change in _PERCENT else level
-            cells = (" / ".join(shown(rate, self) for rate in c["errors"].values()) for c in conditions)
+            names = ("instance", "class") if change == "none" else ("instance",)
+            cells = (" / ".join(shown(c["errors"][name], self) for name in names) for c in conditions)
             rows.append([_CHANGES[change].format(amount), *cells])
         return table(["clouds", *(f"`{variant}`" for variant in figures)], rows)
 
@@ -144,7 +147,7 @@ class ModelNet40(Dataset):
                 f"negative log likelihood {one['nll']:.3f} before, {one['nll_scaled']:.3f} after"
             )
         return (
-            "Expected calibration error of the probabilities on test clouds (15 intervals), before and after "
-            f"the logits are divided by {measured['temperature']:.3g}, fitted on validation clouds; the "
-            "pipeline does so:\n\n" + "\n".join(lines)
+            f"Expected calibration error of the probabilities on the {measured['n']['whole']:,} test clouds "
+            f"(15 intervals), before and after the logits are divided by {measured['temperature']:.3g}, "
+            "fitted on validation clouds; the pipeline does so:\n\n" + "\n".join(lines)
         )

@@ -110,10 +110,11 @@ def _worlds(folder: Path) -> str:
     return (
         "### Broken worlds\n\nThe same kind of systems in a world that adds something whose symmetry is "
         "known, over the frames that are stated, and not turned in training: these errors do not compare "
-        "with those above. A method has to find out by itself how much symmetry is left: γ returns to 0 where "
-        "all of it is, and the branch lowers the error where some is lost. One seed a row; `strict / branch "
-        "on` is the error of the strictly equivariant model of the same world and budget over that of the "
-        "partial variant. Positions are centred, but for worlds with a floor, whose height would be lost.\n\n"
+        "with those above. A method has to find out by itself how much symmetry is left: γ returns to 0 "
+        "where all of it is, and the branch lowers the error where some is lost. One seed a row; `strict / "
+        "branch on` is the error of the strictly equivariant model of the same world and budget over that of "
+        "the partial variant. Positions are centred, but for worlds with a floor, whose height would be "
+        "lost.\n\n"
         f"{found}"
     )
 

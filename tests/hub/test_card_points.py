@@ -85,7 +85,11 @@ def test_worse_clouds_and_probabilities_are_stated(read):
         measured["variants"][variant]["calibration"].update({"ece": 0.1234, "ece_scaled": 0.0123})
         assert f"- {name}: " in text
     text = render(config, results)
-    assert row(text, "87 % of the points replaced by the first one") == ["60.0 / 54.4"] * 2
+    whole, changed = measured["n"]["whole"], measured["n"]["changed"]
+    assert (whole, changed) == (8, 4)
+    assert f"all {whole} test clouds. Others: instance accuracy on {changed} of them" in text
+    assert " / " in row(text, "as they are")[0]
+    assert row(text, "87 % of the points replaced by the first one") == ["60.0"] * 2
     assert len(row(text, "noise of 0.02 radii on each coordinate")) == 2
     assert len(row(text, "1.25 times as large")) == 2
     assert "12.34 % before, 1.23 % after" in text
