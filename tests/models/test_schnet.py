@@ -128,6 +128,18 @@ def test_atoms_beyond_the_cutoff_do_not_interact():
     assert (near - alone).abs() > 1e-8
 
 
+@torch.no_grad()
+def test_messages_fade_out_at_the_cutoff():
+    model, z = TestSchNet().build(), torch.tensor([6, 8])
+
+    def energy(x):
+        return model(z, torch.tensor([[0.0, 0, 0], [x, 0, 0]], dtype=torch.float64))[0, 0].item()
+
+    apart = energy(5.001)
+    assert energy(4.9999) == pytest.approx(apart, rel=1e-6)
+    assert abs(energy(4.0) - apart) > 1e-5 * abs(apart)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

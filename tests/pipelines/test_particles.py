@@ -96,12 +96,21 @@ def test_rollout(predict: ParticleForecastingPipeline) -> None:
     assert path.times.tolist() == [0, 1, 2, 3, 4]
     assert np.array_equal(path.positions[0], given[0])
     assert np.array_equal(path.positions[1], predict(*given))
+    for k in range(4):
+        later = predict(path.positions[k], path.velocities[k], given[2])
+        assert np.allclose(path.positions[k + 1], later, atol=1e-5)
+        after = velocity_after(path.positions[k], path.velocities[k], later, 1.0)
+        assert np.allclose(path.velocities[k + 1], after, atol=1e-5)
+    assert np.abs(path.positions[2] - path.positions[1]).max() > 0.1
     assert not path.energy_drift[0].any()
-    kinetic = 0.5 * (given[1] ** 2).sum((1, 2))
     i, j = np.triu_indices(5, 1)
-    distance = np.linalg.norm(given[0][:, i] - given[0][:, j], axis=-1)
-    coulomb = (given[2][:, i] * given[2][:, j] / distance).sum(1)
-    assert np.allclose(path.energy[0], kinetic + coulomb)
+    for k in (0, 2):
+        kinetic = 0.5 * (path.velocities[k] ** 2).sum((1, 2))
+        distance = np.linalg.norm(path.positions[k][:, i] - path.positions[k][:, j], axis=-1)
+        coulomb = (given[2][:, i] * given[2][:, j] / distance).sum(1)
+        assert np.allclose(path.energy[k], kinetic + coulomb)
+    assert np.array_equal(path.energy_drift[2], path.energy[2] - path.energy[0])
+    assert np.abs(path.energy_drift[2]).min() > 1e-3
     assert "velocities in between" in path.caution
     with pytest.raises(ValueError, match="at least one step"):
         predict.rollout(*given, steps=0)
