@@ -21,7 +21,7 @@ from equizoo.data.geometry_graphs import order_of_atoms, perceived_bonds, same_b
 from equizoo.data.molecule_graphs import molecule_graph, stereo_kept
 from tests.data.conformer_samples import embedded
 
-DATA = Path(os.environ.get("EQUIZOO_DATA", "/nowhere"))
+DATA = Path(os.environ.get("EQUIZOO_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
 
 def write_ensembles(path: Path, smiles: list[str], conformers: int = 3, first: int = 1) -> None:
@@ -148,19 +148,21 @@ def test_bonds_of_a_geometry() -> None:
     assert same_bonds(graph.bonds, graph.z, np.stack([pos[0], apart])).tolist() == [True, False]
 
 
-@pytest.mark.skipif(not (DATA / "qm9xtb_test.npz").exists(), reason="EQUIZOO_DATA has no ensembles")
+@pytest.mark.skipif(not (DATA / "qm9xtb_test.npz").exists(), reason="the ensembles are not on this machine")
 def test_the_given_ensembles_keep_their_stereochemistry() -> None:
     for one in read_ensembles(DATA / "qm9xtb_test.npz")[::12]:
         assert stereo_kept(molecule_graph(one.mol), one.conformers).all()
 
 
-@pytest.mark.skipif(not (DATA / "qm9_smiles.tsv.gz").exists(), reason="EQUIZOO_DATA has no QM9")
+@pytest.mark.skipif(not (DATA / "qm9_smiles.tsv.gz").exists(), reason="QM9 itself is not on this machine")
 def test_most_given_geometries_are_those_of_their_smiles() -> None:
     found = list(read_qm9_geometries(DATA, qm9_training_numbers(DATA)[::2000]))
     assert sum(one is not None for one in found) > 0.8 * len(found)
 
 
-@pytest.mark.skipif(not (DATA / "drugconf_hutchison.npz").exists(), reason="EQUIZOO_DATA has no drugs")
+@pytest.mark.skipif(
+    not (DATA / "drugconf_hutchison.npz").exists(), reason="the drugs are not on this machine"
+)
 def test_the_given_drugs() -> None:
     drugs = read_hutchison(DATA / "drugconf_hutchison.npz")
     assert len(drugs) > 600

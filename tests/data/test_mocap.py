@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from equizoo.data import mocap_files
-from equizoo.data.mocap import SKELETON, TRIALS, MotionSet, load_mocap
+from equizoo.data.mocap import SKELETON, TRIALS, MotionSet, _published_starts, load_mocap
 from equizoo.data.mocap_files import Trials, read_prepared, write_prepared
 from tests.data.test_asf_amc import AMC, ASF
 
-DATA = Path(os.environ.get("EQUIZOO_DATA", ""))
+DATA = Path(os.environ.get("EQUIZOO_DATA") or Path(__file__).parents[3] / "shared" / "data")
 needs_data = pytest.mark.skipif(
     not (DATA / "cmu_run.npz").is_file() or not (DATA / "cmu_walk.npz").is_file(),
-    reason="EQUIZOO_DATA has no cmu_run.npz and cmu_walk.npz",
+    reason="cmu_run.npz and cmu_walk.npz are not on this machine",
 )
 
 
@@ -49,6 +49,11 @@ def test_published_parts(folder, split, size):
         samples.target - samples.pos[:, None],
         torch.arange(260.0, 301, 10).view(1, 5, 1, 1).expand_as(samples.target),
     )
+
+
+def test_published_starts_without_the_data():
+    assert _published_starts("run", "train")[0][:4].tolist() == [57, 61, 26, 29]
+    assert _published_starts("walk", "test")[-1][:4].tolist() == [287, 243, 44, 87]
 
 
 def test_all_starts(folder):
@@ -161,8 +166,6 @@ def test_the_real_data(motion, sizes, copy, constant):
 @needs_data
 @pytest.mark.parametrize("motion", ["run", "walk"])
 def test_start_frames_are_the_published_ones(motion):
-    from equizoo.data.mocap import _published_starts
-
     with np.load(DATA / f"cmu_{motion}.npz") as arrays:
         assert tuple(map(tuple, arrays["edges"].tolist())) == SKELETON.bones
         for split, key in (("train", "train"), ("valid", "val"), ("test", "test")):

@@ -183,6 +183,20 @@ def test_the_standard_split_has_the_published_sizes() -> None:
     assert np.bincount(part)[[0, 1, 2, 255]].tolist() == [100_000, 17_748, 13_083, 3_054]
     assert (part[:3054] == 255).all()
     assert np.array_equal(standard_split(np.array([7000, 9000]), left_out), part[[6999, 8999]])
+    digest = "43bd44796e8b52374090b8359362246dad9d810e8b2390103522f60950e8d00e"
+    assert hashlib.sha256(part.tobytes()).hexdigest() == digest
+
+
+def test_each_seed_shuffles_the_molecules_anew_and_parts_are_disjoint() -> None:
+    part = torch.zeros(103, dtype=torch.uint8)
+    part[[3, 50, 99]] = 255
+    kept = (part != 255).nonzero()[:, 0]
+    qm9 = QM9(None, part)
+    shuffled = [[qm9.rows(name, seed) for name in ("train", "valid", "test")] for seed in (42, 43)]
+    for parts in shuffled:
+        assert [len(rows) for rows in parts] == [80, 10, 10]
+        assert torch.equal(torch.cat(parts).sort().values, kept)
+    assert not any(torch.equal(one, other) for one, other in zip(*shuffled, strict=True))
 
 
 def test_reference_energies_are_summed_in_float64() -> None:
