@@ -225,6 +225,20 @@ def test_rows_of_graphs_and_nodes_with_several_axes_are_paired():
     assert method.states[0].inputs.shape == (20, 5, 3)
 
 
+def test_the_state_follows_the_innovations_at_the_stated_rates(monkeypatch):
+    (term,) = (built := layers()).values()
+    method = RecmStyle(built, target_type=Vectors(1), state_size=4, eta=0.5, tau=3.0, power=0.75)
+    d, expected = torch.arange(4.0), torch.full((4,), 0.5)
+    monkeypatch.setattr(method, "_innovation", lambda *_: d)
+    for t in range(6):
+        method.before_forward(torch.zeros(2, 3))
+        term.see(torch.zeros(2, 3))
+        method.after_backward()
+        rate = 0.5 / (1 + t / 3.0) ** 0.75 if t else 0.0  # the first step has no batch before it
+        expected = (1 - rate) * expected + rate * d
+        torch.testing.assert_close(method.states[0].state, expected)
+
+
 def test_parallel_replicas_that_average_gradients_and_estimates_stay_the_same():
     replicas = []
     for _ in range(2):
