@@ -133,6 +133,12 @@ def test_a_file_that_is_something_else(tmp_path: Path) -> None:
     for read in (read_ensembles, read_hutchison, read_bound_ligands):
         with pytest.raises(ValueError, match=r"e\.npz is damaged or something else"):
             read(path)
+    write_ensembles(path, ["CCO"])
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **(arrays | {"smiles": arrays["smiles"].astype(object)}))
+    with pytest.raises(ValueError, match="Object arrays cannot be loaded"):
+        read_ensembles(path)
     with pytest.raises(FileNotFoundError):
         read_ensembles(tmp_path / "none.npz")
 

@@ -77,6 +77,12 @@ def test_files_that_are_something_else(data: ConformerSet, tmp_path: Path) -> No
     np.savez(path, z=np.zeros(3))
     with pytest.raises(ValueError, match="no file of conformers"):
         ConformerSet.load(path)
+    data.save(path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **(arrays | {"smiles": arrays["smiles"].astype(object)}))
+    with pytest.raises(ValueError, match="Object arrays cannot be loaded"):
+        ConformerSet.load(path)
     with pytest.raises(FileNotFoundError):
         ConformerSet.load(tmp_path / "none.npz")
     broken = dict(data.arrays, pos=data.arrays["pos"] * np.nan)

@@ -152,6 +152,7 @@ def test_damaged_prepared_files_are_refused(tmp_path: Path) -> None:
         "a label is not in 0 to 39": {"label": arrays["label"] + 100},
         "not finite, or all equal": {"points": 0 * arrays["points"]},
         "the number of an object": {"object_number": arrays["object_number"] - 5},
+        "Object arrays cannot be loaded": {"class_names": arrays["class_names"].astype(object)},
         "has no train objects": {"split": arrays["split"] * 0 + 1},
     }
     for message, change in damaged.items():

@@ -15,7 +15,7 @@ from equizoo.data.qm9 import (
     load_qm9,
     standard_split,
 )
-from equizoo.data.qm9_files import SOURCES, find_qm9, read_qm9, write_prepared
+from equizoo.data.qm9_files import SOURCES, find_qm9, read_prepared, read_qm9, write_prepared
 from tests.data.qm9_samples import (
     UNCHARACTERIZED,
     sdf_and_table,
@@ -167,6 +167,12 @@ def test_damaged_prepared_files_are_refused(tmp_path: Path) -> None:
         write_prepared(type(raw)(**(vars(raw) | change)), path)
         with pytest.raises(ValueError, match=message):
             load_qm9(tmp_path)
+    write_prepared(raw, path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **(arrays | {"targets": arrays["targets"].astype(object)}))
+    with pytest.raises(ValueError, match="Object arrays cannot be loaded"):
+        read_prepared(path)
 
 
 def test_every_source_has_an_address_and_a_licence() -> None:
