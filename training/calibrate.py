@@ -99,7 +99,7 @@ def calibrate(
             "half_width": dict(zip(names, width.tolist(), strict=True)),
             "mae": dict(zip(names, errors["test"].mean(0).tolist(), strict=True)),
             "n_test": errors["test"].shape[0],
-            "refused": 0 if source == "given" else n - errors["test"].shape[0],
+            "refused": 0 if source == "given" else min(n, len(task.split("test"))) - errors["test"].shape[0],
             "test_coverage": dict(zip(names, covered.tolist(), strict=True)),
         }
         log.info("%s: measured coverage %.3f to %.3f", source, float(covered.min()), float(covered.max()))

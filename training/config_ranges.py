@@ -14,6 +14,7 @@ NOT_NEGATIVE = (
     "budget.max_minutes", "evaluation.equivariance", "evaluation.state_minutes",
 )  # fmt: skip
 FRACTIONS = ("evaluation.ema", "optimiser.momentum")
+FACTORS = ("schedule.final", "schedule.decay")
 
 
 def out_of_range(values: Mapping[str, Any]) -> str:
@@ -36,6 +37,9 @@ def out_of_range(values: Mapping[str, Any]) -> str:
     for key in FRACTIONS:
         if (value := values.get(key)) is not None and not 0 <= value < 1:
             return f"{key!r} must be in [0, 1), got {value}"
+    for key in FACTORS:
+        if (value := values.get(key)) is not None and not 0 <= value <= 1:
+            return f"{key!r} must be in [0, 1], got {value}"
     if (clip := values.get("optimiser.clip")) is not None and not clip > 0:
         return f"'optimiser.clip' must be above 0, got {clip}; null does not clip"
     betas = values.get("optimiser.betas", [0.9, 0.999])

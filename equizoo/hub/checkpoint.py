@@ -57,6 +57,7 @@ def load_checkpoint(
         CorruptWeights: The weight file is truncated.
         DigestMismatch: The weight file is not the published one.
         WeightMismatch: Its tensors are not those of the model.
+        ValueError: ``dtype`` is no floating-point type.
     """
     import safetensors.torch
 

@@ -56,6 +56,7 @@ def from_pretrained(
         HubUnavailable: The model is not in the cache, and the Hub may not or cannot be reached.
         CheckpointError: A file is missing, damaged, a pickle, of a newer version, or not the published one;
             see :mod:`equizoo.hub.errors` for the exception of each case.
+        ValueError: ``dtype`` is no floating-point type.
 
     Example:
         >>> from equizoo.hub import list_models

@@ -38,6 +38,8 @@ def test_overrides_are_typed_as_yaml():
         ("evaluation.limit=0", r"'evaluation.limit' must be at least 1, got 0"),
         ("optimiser.lr=.nan", r"'optimiser.lr' must be at least 0, got nan"),
         ("evaluation.ema=1.0", r"'evaluation.ema' must be in \[0, 1\), got 1.0"),
+        ("schedule.final=1.5", r"'schedule.final' must be in \[0, 1\], got 1.5"),
+        ("schedule.decay=-0.1", r"'schedule.decay' must be in \[0, 1\], got -0.1"),
         ("optimiser.betas=[0.9]", r"'optimiser.betas' must be two numbers in \[0, 1\), got \[0.9\]"),
         ("optimiser.clip=0", r"'optimiser.clip' must be above 0"),
     ],

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from equizoo.data.molecules import MoleculeSet
 from equizoo.data.qm9 import TARGET_NAMES, atom_reference
+from equizoo.training import calibrate as calibration
 from equizoo.training.building import is_relaxed
-from equizoo.training.calibrate import half_widths
+from equizoo.training.calibrate import calibrate, half_widths
 from equizoo.training.config import ConfigError, load_recipe
 from equizoo.training.tasks import build_task
 from equizoo.training.tasks import qm9 as qm9_task
@@ -149,3 +152,44 @@ def test_half_widths_hold_what_they_promise():
     assert sum(covered) / len(covered) == pytest.approx(0.9, abs=0.01)
     with pytest.raises(ConfigError, match="too few"):
         half_widths(torch.ones(8, 1), 0.9)
+
+
+class Labelled:
+    """Molecules of which only the targets are known."""
+
+    def __init__(self, first, count):
+        self.y = torch.arange(float(first), first + count)[:, None]
+
+    def __len__(self):
+        return len(self.y)
+
+
+@pytest.fixture
+def labelled():
+    """Return a task whose model predicts 0, so that a target is its error."""
+    return SimpleNamespace(
+        task_name="molecule-properties",
+        targets=[SimpleNamespace(name="gap")],
+        split={"valid": Labelled(1, 99), "test": Labelled(41, 200)}.__getitem__,
+        predict=lambda model, molecules: torch.zeros_like(molecules.y),
+    )
+
+
+def test_intervals_are_those_of_valid_and_are_checked_on_test(labelled):
+    assert calibrate(torch.nn.Identity(), labelled, ["given"])["given"] == {
+        "coverage": 0.9,
+        "n": 99,
+        "half_width": {"gap": 90.0},
+        "mae": {"gap": 140.5},
+        "n_test": 200,
+        "refused": 0,
+        "test_coverage": {"gap": 0.25},
+    }
+
+
+@pytest.mark.parametrize(("n", "refused"), [(1000, 150), (70, 20), (50, 0)])
+def test_only_molecules_that_were_tried_are_refused(labelled, monkeypatch, n, refused):
+    made = {"valid": Labelled(1, 99), "test": Labelled(1, 50)}
+    monkeypatch.setattr(calibration, "molecules_with_geometry", lambda task, split, *_: made[split])
+    found = calibrate(torch.nn.Identity(), labelled, ["mmff"], n=n)["mmff"]
+    assert (found["n_test"], found["refused"]) == (50, refused)
