@@ -22,8 +22,9 @@ WEIGHTS = "equivariant/model.safetensors"
 
 @pytest.fixture
 def repo(hub, folder):
-    """Return the repository ``org/tiny``, which holds both variants and a card with digests."""
+    """Return the repository ``org/tiny``, which holds both variants, results that are empty, and digests."""
     hub.repos["org/tiny"] = Repo()
+    (folder / "results.json").write_text("{}")
     files = collect(folder, "org/tiny") | {"pytorch_model.bin": b"never fetched"}
     hub.repos["org/tiny"].commit("main", files)
     return hub.repos["org/tiny"]
@@ -40,7 +41,7 @@ def fetched(hub):
 def test_what_is_fetched_and_what_the_hub_is_told(zoo, hub, repo):
     model = from_pretrained("org/tiny", "partial")
     assert model.card.name == "tiny-qm9"
-    assert fetched(hub) == ["README.md", "config.json", "model.safetensors"]
+    assert fetched(hub) == ["README.md", "config.json", "model.safetensors", "results.json"]
     assert any(agent.startswith("equizoo/") for agent in hub.agents)
     before = len(fetched(hub))
     assert from_pretrained("hf-hub:org/tiny", "partial").card == model.card
@@ -150,14 +151,14 @@ def test_a_connection_that_stays_cut_leaves_the_cache_clean(zoo, hub, repo):
     assert from_pretrained("org/tiny").card.name == "tiny-qm9"
 
 
-@pytest.mark.parametrize("path", [WEIGHTS, "config.json"])
+@pytest.mark.parametrize("path", [WEIGHTS, "config.json", "results.json"])
 def test_a_file_that_is_corrupted_on_the_way_is_fetched_again(zoo, hub, repo, path, caplog):
     hub.corrupt[path] = 1
     assert from_pretrained("org/tiny").card.name == "tiny-qm9"
     assert f"{path}" in caplog.text and "fetching it again" in caplog.text
 
 
-@pytest.mark.parametrize("path", [WEIGHTS, "config.json"])
+@pytest.mark.parametrize("path", [WEIGHTS, "config.json", "results.json"])
 def test_a_file_that_stays_corrupted_is_refused_and_not_kept(zoo, hub, repo, tmp_path, path):
     hub.corrupt[path] = 100
     with pytest.raises(errors.DigestMismatch, match=r"of 'org/tiny' is not the published file.*not kept"):
@@ -167,7 +168,7 @@ def test_a_file_that_stays_corrupted_is_refused_and_not_kept(zoo, hub, repo, tmp
     assert from_pretrained("org/tiny").card.name == "tiny-qm9"
 
 
-@pytest.mark.parametrize("path", [WEIGHTS, "config.json"])
+@pytest.mark.parametrize("path", [WEIGHTS, "config.json", "results.json"])
 def test_a_file_that_is_damaged_in_the_cache_never_stays(zoo, hub, repo, path):
     file = locate("org/tiny", ["equivariant"]) / path
     good = file.read_bytes()
