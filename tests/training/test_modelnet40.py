@@ -20,6 +20,7 @@ from equizoo.training.publish import publish
 from equizoo.training.tasks import build_task
 from equizoo.training.tasks.cloud_augmentation import Augmentation
 from equizoo.training.tasks.modelnet40 import SURFACE, error_rates
+from equizoo.training.variants import load_trained
 from tests.training.test_resume import assert_same, outcome
 
 SYNTHETIC = {"task": "modelnet40", "synthetic": 12, "points": 30}
@@ -293,6 +294,17 @@ def test_a_run_with_its_robustness_becomes_a_checkpoint(run, measured, tmp_path)
     assert results["robustness"]["variants"] == report["variants"]
     again = robust.robustness(folder, {"synthetic": 24})
     assert again["variants"]["equivariant"] == report["variants"]["equivariant"]
+
+
+def test_the_temperature_is_fitted_on_validation_clouds(run, monkeypatch):
+    seen, trained = [], load_trained(run)
+    monkeypatch.setattr(robust, "fit_temperature", lambda logits, label: seen.append((logits, label)) or 2.5)
+    monkeypatch.setattr(robust, "worsened", lambda points, seed: [("none", 0.0, points)])
+    assert robust.robustness(run, limit=4)["temperature"] == 2.5
+    clouds = trained.task.whole("valid")
+    ((logits, label),) = seen
+    assert torch.equal(logits, trained.task.predict(trained.models["equivariant"], clouds))
+    assert torch.equal(label, clouds.label)
 
 
 def test_robustness_is_for_point_clouds(tmp_path, capsys):
