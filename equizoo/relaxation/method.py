@@ -174,7 +174,8 @@ def build_method(name: str, layers: Mapping[str, Relaxation], **options: Any) ->
         **options: Options of the method's class.
 
     Returns:
-        The method, on the device of the layers.
+        The method. What it keeps for each layer is on the device of the layers; its counters, which are
+        read as numbers in each step, stay on the CPU.
 
     Raises:
         ValueError: No method has that name, an option has a bad value, or there is no relaxed layer.

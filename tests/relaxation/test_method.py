@@ -104,6 +104,14 @@ def test_log_names_every_layer(name, options):
     assert extra == expected.get(name, set())
 
 
+@pytest.mark.parametrize("name, options", CASES, ids=IDS)
+def test_what_is_kept_for_a_layer_is_on_its_device(name, options):
+    options = {**options, "weight": 0.0} if name == "cr" else options  # there are no sparse tensors on meta
+    state = build_method(name, relaxations(relaxed_net().to("meta")), **options).state_dict()
+    elsewhere = {key for key, value in state.items() if value.device.type != "meta"}
+    assert {"done"} <= elsewhere <= {"done", "steps", "dual_steps"}
+
+
 def test_method_none_trains_gamma_and_adds_nothing():
     run = Run("none", {})
     assert run.method.penalty().item() == 0.0
