@@ -25,6 +25,8 @@ from equizoo.training.variants import load_trained
 
 log = logging.getLogger(__name__)
 
+_TURN = 16  # samples that a forward pass is timed on in each repeat, at least
+
 
 def evaluate(
     name: str | Path,
@@ -48,7 +50,8 @@ def evaluate(
     Returns:
         What is written: ``metric``, ``units`` (of the errors), ``n``, and for each variant ``errors`` by
         target, ``score``, ``gamma``, ``equivariance`` (in standard deviations of the targets, by data type
-        and transformation) and ``seconds_per_sample`` by batch size; ``baselines`` where the task has some.
+        and transformation) and ``seconds_per_sample`` (CPU time) by batch size; ``baselines`` where the task
+        has some.
 
     Raises:
         ConfigError: The run has no best weights yet.
@@ -78,6 +81,7 @@ def evaluate(
         report["weights"] = RunFolder(name).digests()
     if baselines := task.baselines(split):
         report["baselines"] = baselines
+    seconds = seconds_per_sample(trained.models, task, split)
     for variant, model in trained.models.items():
         log.info("measuring %s, %s", trained.name, variant)
         metrics = task.evaluate(model, split, batch_size=batch_size, limit=limit)
@@ -88,7 +92,7 @@ def evaluate(
             "best": trained.best.get(variant, {}),
             "gamma": {name: term.gamma.item() for name, term in relaxations(model).items()},
             "equivariance": equivariance(model, task, split),
-            "seconds_per_sample": seconds_per_sample(model, task, split),
+            "seconds_per_sample": seconds[variant],
         }
     if out is not None:
         write_json(Path(out), report)
@@ -97,20 +101,33 @@ def evaluate(
 
 @torch.no_grad()
 def seconds_per_sample(
-    model: nn.Module, task: Task, split: str, sizes: Sequence[int] = (1, 256), repeats: int = 10
-) -> dict[str, float]:
-    """Return the median time of a forward pass divided by the batch size, by batch size [s]."""
-    samples, times = task.split(split), {}
-    for size in sizes:
-        taken = min(size, len(samples))
-        batch = task.batch(samples, torch.arange(taken))
-        passes = []
-        for _ in range(repeats + 1):
-            started = time.perf_counter()
-            task.forward(model, batch).sum().item()
-            passes.append((time.perf_counter() - started) / taken)
-        times[str(size)] = statistics.median(passes[1:])
-    return times
+    models: Mapping[str, nn.Module],
+    task: Task,
+    split: str,
+    sizes: Sequence[int] = (1, 256),
+    repeats: int = 10,
+) -> dict[str, dict[str, float]]:
+    """Return the median CPU time of a forward pass over the batch size, by model and batch size [s].
+
+    It is the time of the process on all its threads together: what other processes take does not count, nor
+    what a GPU does. Models and sizes take turns in each repeat, small batches several times, so that whatever
+    slows the machine slows all alike.
+    """
+    samples = task.split(split)
+    batches = {size: task.batch(samples, torch.arange(min(size, len(samples)))) for size in sizes}
+    passes: dict[str, dict[int, list[float]]] = {name: {size: [] for size in sizes} for name in models}
+    turn = [size for size in sizes for _ in range(max(1, _TURN // size))]
+    for repeat in range(repeats + 1):  # the first one warms up
+        for size in turn:
+            for name, model in models.items():
+                started = time.process_time()
+                task.forward(model, batches[size]).sum().item()
+                if repeat:
+                    passes[name][size].append((time.process_time() - started) / min(size, len(samples)))
+    return {
+        name: {str(size): statistics.median(seconds) for size, seconds in by_size.items()}
+        for name, by_size in passes.items()
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> int:

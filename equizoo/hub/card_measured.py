@@ -104,7 +104,8 @@ def timing(config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset)
     """Return the section on size and time."""
     threads = count(results["threads"], "thread")
     times = tables.time_table(config, results, facts.sample)
-    return f"## Time\n\nMedian forward pass on a CPU with {threads}.\n\n{times}"
+    added = ", the time of all threads added up" if results["threads"] > 1 else ""
+    return f"## Time\n\nMedian CPU time of a forward pass with {threads}{added}.\n\n{times}"
 
 
 def count(n: int, noun: str) -> str:

@@ -10,7 +10,7 @@ It is what :func:`equizoo.training.evaluate.evaluate` returns, with what publish
     provenance   {"versions": {package: version}, "data_sha256"}
     variants     {variant: {"errors": {target: error}, "score", "parameters", "best", "gamma": {layer: γ},
                   "equivariance": {data type: {transformation: {"abs_mean", "abs_max", …}}},
-                  "seconds_per_sample": {batch size: s}}}
+                  "seconds_per_sample": {batch size: CPU time in s}}}
     weights      of a run only: {variant: SHA-256 of the best weights that were measured}
     cost         optional: {"status", "parts", "epoch", "step", "minutes", "cpu_hours"}; {} if unknown
     half         optional: true where large parameters are stored in half precision

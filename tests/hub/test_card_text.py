@@ -84,6 +84,8 @@ def test_every_measured_figure_is_there(read):
         assert row(text, f"`{layer}`") == ["kept", number(gamma)]
     parameters = results["variants"]["equivariant"]["parameters"]
     assert row(text, "`equivariant`", f"{parameters:,}") == ["2.09", "0.315"]
+    assert "Median CPU time of a forward pass with 1 thread.\n" in text
+    assert "with 2 threads, the time of all threads added up." in render(config, results | {"threads": 2})
     assert "64 epochs" in text
     assert "of the last part" not in text
     results["cost"]["parts"] = 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from equizoo.hub import load_checkpoint
 from equizoo.training.__main__ import parser
 from equizoo.training.calibrate import main as calibrate_main
 from equizoo.training.config import ConfigError, load_recipe
-from equizoo.training.evaluate import evaluate
+from equizoo.training.evaluate import evaluate, seconds_per_sample
 from equizoo.training.evaluate import main as evaluate_main
 from equizoo.training.loop import train
 from equizoo.training.publish import publish, training_command
@@ -49,6 +50,36 @@ def test_the_report_has_both_variants_and_their_symmetry(run, tmp_path):
     assert partial["equivariance"]["float64"]["rotation"]["abs_mean"] > 1e-6
     assert partial["equivariance"]["float64"]["translation"]["abs_max"] < 1e-9
     assert all(0 < seconds < 10 for seconds in strict["seconds_per_sample"].values())
+
+
+def test_times_are_those_of_the_process_and_models_take_turns():
+    order = []
+
+    class Batches:
+        def split(self, name):
+            return range(4)
+
+        def batch(self, samples, indices):
+            return {"x": indices.double()}
+
+        def forward(self, model, batch):
+            order.append((model.name, len(batch["x"])))
+            time.sleep(model.idle)
+            return model(batch["x"].repeat(model.work))
+
+    def network(name, idle, work):
+        model = torch.nn.Tanh()
+        model.name, model.idle, model.work = name, idle, work
+        return model
+
+    models = {"waits": network("waits", 0.005, 1), "works": network("works", 0.0, 50_000)}
+    times = seconds_per_sample(models, Batches(), "test", sizes=(1, 256), repeats=3)
+    one = [("waits", 1), ("works", 1)] * 16 + [("waits", 4), ("works", 4)]
+    assert order == one * 4
+    assert list(times) == ["waits", "works"]
+    assert list(times["works"]) == ["1", "256"]
+    assert 0 < times["waits"]["1"] < times["works"]["1"]
+    assert times["waits"]["1"] < 0.004  # another process may have the machine while it sleeps
 
 
 def test_the_best_weights_are_those_of_the_best_row(run):
