@@ -65,7 +65,11 @@ def build() -> gr.Blocks:
             tab.select(None, None, None, js=_REMEMBER.format(tab=name), **quiet)
             tab.select(show, part.inputs, part.outputs, show_progress="minimal", **quiet)
         asked = page.load(
-            asked_inputs, None, [molecule.smiles, cloud.shape, system.seed], queue=False, **quiet
+            asked_inputs,
+            None,
+            [molecule.smiles, molecule.examples, cloud.shape, system.seed],
+            queue=False,
+            **quiet,
         ).then(asked_tab, None, tabs, queue=False, **quiet)
         if moving:
             asked = asked.then(asked_part, None, inner, queue=False, **quiet)
@@ -78,12 +82,13 @@ def build() -> gr.Blocks:
     return page
 
 
-def asked_inputs(request: gr.Request) -> tuple[Any, Any, Any]:
-    """Return the SMILES, shape and seed that the address of the page asks for, if they are choices."""
+def asked_inputs(request: gr.Request) -> tuple[Any, Any, Any, Any]:
+    """Return the SMILES, its example, shape and seed that the address of the page asks for, if it does."""
     asked = dict(request.query_params)
     smiles, seed = asked.get("smiles", "")[: limits.SMILES_LENGTH], asked.get("seed", "")
     return (
         smiles or gr.skip(),
+        {text: name for name, text in molecules.EXAMPLES.items()}.get(smiles) if smiles else gr.skip(),
         asked["shape"] if asked.get("shape") in SHAPES else gr.skip(),
         int(seed) if seed.isdecimal() and int(seed) <= limits.SEED else gr.skip(),
     )

@@ -26,6 +26,7 @@ class MoleculeTab(NamedTuple):
     """What the page needs of the tab."""
 
     smiles: gr.Textbox
+    examples: gr.Radio
     model: gr.Dropdown
     inputs: list[Any]
     outputs: list[Any]
@@ -100,4 +101,4 @@ def molecules_tab() -> MoleculeTab:
         show, inputs, outputs, **QUIET
     )
     seed.submit(show, inputs, outputs, **QUIET)
-    return MoleculeTab(smiles, model, inputs, outputs)
+    return MoleculeTab(smiles, examples, model, inputs, outputs)

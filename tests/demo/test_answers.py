@@ -1,11 +1,15 @@
 """What the demo computes, without a page."""
 
+from types import SimpleNamespace
+
+import gradio as gr
 import numpy as np
 import pytest
 
 from equizoo.demo import clouds, limits, models, molecules, particles, shapes, snippets
 from equizoo.demo.answering import Declined, upload, whole_number
 from equizoo.demo.charts import bars, lines, scientific
+from equizoo.demo.page import asked_inputs
 from equizoo.demo.processes import Worker
 from equizoo.demo.space import main as write_space
 from equizoo.demo.viewer import packed
@@ -154,3 +158,13 @@ def test_a_space_is_written(tmp_path):
     assert "sdk: gradio" in front and "app_file: app.py" in front
     assert "equizoo[app]" in (tmp_path / "space" / "requirements.txt").read_text()
     compile((tmp_path / "space" / "app.py").read_text(), "app.py", "exec")
+
+
+def test_links_say_what_is_shown():
+    def asked(**query):
+        return asked_inputs(SimpleNamespace(query_params=query))
+
+    assert asked(smiles="CCO", shape="chair", seed="7") == ("CCO", "ethanol", "chair", 7)
+    assert asked(smiles="FC=C=CF")[:2] == ("FC=C=CF", None)  # no example is lit
+    nothing = gr.skip()
+    assert asked(shape="no such", seed="-1") == (nothing, nothing, nothing, nothing)
