@@ -35,7 +35,7 @@ def evaluate(
     out: str | Path | None = None,
     data: Mapping[str, Any] | None = None,
     limit: int | None = None,
-    batch_size: int = 512,
+    batch_size: int | None = None,
 ) -> dict[str, Any]:
     """Measure every variant of a run or a checkpoint.
 
@@ -45,7 +45,8 @@ def evaluate(
         out: JSON file to write.
         data: Options of the task to change, such as ``{"root": …}``.
         limit: Use so many samples only; None: all.
-        batch_size: Samples a forward pass.
+        batch_size: Samples a forward pass; None: as in training's evaluations, since a published height is
+            relative to its batch.
 
     Returns:
         What is written: ``metric``, ``units`` (of the errors), ``n``, and for each variant ``errors`` by
@@ -84,7 +85,8 @@ def evaluate(
     seconds = seconds_per_sample(trained.models, task, split)
     for variant, model in trained.models.items():
         log.info("measuring %s, %s", trained.name, variant)
-        metrics = task.evaluate(model, split, batch_size=batch_size, limit=limit)
+        size = batch_size or trained.config.evaluation.batch_size
+        metrics = task.evaluate(model, split, batch_size=size, limit=limit)
         report["variants"][variant] = {
             "errors": {k.removeprefix(prefix): v for k, v in metrics.items() if k.startswith(prefix)},
             "score": metrics["score"],

@@ -152,6 +152,20 @@ def test_only_all_test_data_of_a_run_are_written_into_its_folder(run, tmp_path, 
     assert written == [run / "results.json", *local]
 
 
+def test_batches_have_the_size_of_training_s_evaluations(run, monkeypatch):
+    task, sizes = type(load_trained(run).task), []
+    measure = task.evaluate
+
+    def noted(self, *arguments, **options):
+        sizes.append(options["batch_size"])
+        return measure(self, *arguments, **options)
+
+    monkeypatch.setattr(task, "evaluate", noted)
+    evaluate(run, limit=4)
+    evaluate(run, limit=4, batch_size=2)
+    assert sizes == 2 * [RunFolder(run).read_config().evaluation.batch_size] + 2 * [2]
+
+
 def test_a_run_tells_its_budget_and_a_checkpoint_does_not(run, tmp_path):
     folder = publish(run, tmp_path / "tiny", name="tiny", recipe="schnet-qm9-ace")
     measured = evaluate(run, limit=8)
