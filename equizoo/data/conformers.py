@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from equizoo._replacing import replacing
 from equizoo.data.conformer_ensemble import Ensemble
 from equizoo.data.molecule_graphs import MoleculeGraph
-from equizoo.hub.files import replacing
 
 _GRAPH_ROWS = {
     "z": "atoms",

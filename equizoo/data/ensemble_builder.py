@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from equizoo._replacing import replacing
 from equizoo.data.conformer_ensemble import Ensemble
 from equizoo.data.conformers import ConformerSet
 from equizoo.data.ensembles import LEVELS, STANDARD, EnsembleSettings, NoEnsemble, make_ensemble
-from equizoo.hub.files import replacing
 
 log = logging.getLogger(__name__)
 

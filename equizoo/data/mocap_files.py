@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from equizoo._replacing import replacing
 from equizoo.data.acclaim import LARGEST_FILE
 from equizoo.data.amc import joint_positions, read_amc
 from equizoo.data.asf import read_asf
 from equizoo.data.qm9_files import Source
-from equizoo.hub.files import replacing
 
 log = logging.getLogger(__name__)
 

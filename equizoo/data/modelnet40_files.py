@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from equizoo._replacing import replacing
 from equizoo.data.modelnet40_formats import (
     CLASSES,
     RawClouds,
@@ -20,7 +21,6 @@ from equizoo.data.modelnet40_formats import (
     stack,
 )
 from equizoo.data.qm9_files import Source
-from equizoo.hub.files import replacing
 
 __all__ = [
     "CLASSES",

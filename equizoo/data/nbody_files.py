@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from equizoo._replacing import replacing
 from equizoo.data.nbody_worlds import World
 from equizoo.data.qm9_files import Source
-from equizoo.hub.files import replacing
 
 log = logging.getLogger(__name__)
 

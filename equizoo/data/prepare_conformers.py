@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from equizoo._replacing import replacing
 from equizoo.data.conformer_ensemble import Ensemble
 from equizoo.data.conformer_files import Reference, qm9_training_numbers, read_ensembles, read_qm9_geometries
 from equizoo.data.conformer_pairs import Pairs, nearest_pairs
@@ -30,7 +31,6 @@ from equizoo.data.conformers import ConformerSet
 from equizoo.data.embeddings import embed_many, relax_mmff
 from equizoo.data.molecule_graphs import molecule_graph, stereo_kept
 from equizoo.data.molecule_symmetry import bond_symmetries
-from equizoo.hub.files import replacing
 
 log = logging.getLogger(__name__)
 

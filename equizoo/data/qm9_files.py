@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from equizoo._replacing import replacing
 from equizoo.data.qm9_formats import RawQM9, read_sdf, read_sdf_archive, read_xyz_archive, read_xyz_folder
-from equizoo.hub.files import replacing
 
 _POSITION_STEP = 1e-5
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from equizoo.hub.files import replacing
+from equizoo._replacing import replacing
 
 _APP = '''"""The demo of equizoo."""
 

@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
+from equizoo._replacing import replacing
 from equizoo.hub.card_published import read_published
 from equizoo.hub.card_text import WRITTEN, render_card
 from equizoo.hub.config import read_config
 from equizoo.hub.errors import CheckpointError, CheckpointNotFound, DigestMismatch, EquizooError
-from equizoo.hub.files import replacing, sha256
+from equizoo.hub.files import sha256
 from equizoo.hub.readme import fill_readme
 from equizoo.hub.readme_tables import Checkpoint
 from equizoo.hub.registry import Registry, bundled

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from equizoo._nearest import did_you_mean
+from equizoo._replacing import replacing_folder
 from equizoo.hub.config import SCHEMA_VERSION, CheckpointConfig, Variant, parse_config, read_config
 from equizoo.hub.errors import (
     CheckpointError,
@@ -24,7 +25,7 @@ from equizoo.hub.errors import (
     ShapeMismatch,
     UnexpectedKeys,
 )
-from equizoo.hub.files import WEIGHTS, read_weights, replacing_folder, sha256
+from equizoo.hub.files import WEIGHTS, read_weights, sha256
 from equizoo.hub.strict import parse
 
 

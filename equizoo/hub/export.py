@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from equizoo._replacing import replacing
 from equizoo.hub.errors import ExportError
-from equizoo.hub.files import replacing
 
 SUFFIXES = {"torch": ".pt2", "onnx": ".onnx"}
 INPUTS = ("z", "pos", "counts")

@@ -8,9 +8,10 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from equizoo._replacing import replacing, replacing_folder
 from equizoo.hub.config import CheckpointConfig, read_config
 from equizoo.hub.errors import CheckpointNotFound, ConfigError, DigestMismatch
-from equizoo.hub.files import WEIGHTS, read_weights, replacing, replacing_folder, sha256
+from equizoo.hub.files import WEIGHTS, read_weights, sha256
 from equizoo.hub.strict import parse, read_json
 
 

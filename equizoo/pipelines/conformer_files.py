@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equizoo.hub.files import replacing
+from equizoo._replacing import replacing
 from equizoo.pipelines.conformer_result import Conformers
 from equizoo.pipelines.writing import check_ending
 

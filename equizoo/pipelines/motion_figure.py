@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from equizoo.hub.files import replacing
+from equizoo._replacing import replacing
 from equizoo.pipelines import require
 from equizoo.pipelines.figure import NothingToDraw
 from equizoo.pipelines.motion_page import write_page

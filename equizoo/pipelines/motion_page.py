@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from equizoo.hub.files import replacing
+from equizoo._replacing import replacing
 from equizoo.pipelines.motion_result import GIVEN, INTERPOLATED, PREDICTED, MotionForecast
 from equizoo.pipelines.motion_view import AZIMUTH, COLOURS, ELEVATION, GRID, LABELS, TRUTH, heading
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from equizoo.hub.files import replacing
+from equizoo._replacing import replacing
 from equizoo.pipelines.motion_result import MotionForecast
 
 _COLUMNS = ("source", "frame", "time", "made", "joint", "x", "y", "z", "error")

@@ -6,7 +6,7 @@ import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
-from equizoo.hub.files import replacing
+from equizoo._replacing import replacing
 from equizoo.pipelines.point_clouds_result import Classification
 
 

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from equizoo.hub.files import replacing
+from equizoo._replacing import replacing
 from equizoo.pipelines.figure import plot_results
 from equizoo.pipelines.quantities import Row, decimals, label, rows
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from equizoo._replacing import replacing
 from equizoo.hub.errors import EquizooError
-from equizoo.hub.files import replacing
 
 #: Endings of figures, and of those of motions.
 FIGURES = (".png", ".svg", ".pdf")

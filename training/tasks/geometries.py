@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from equizoo._replacing import replacing
 from equizoo.data.molecules import MoleculeSet
 from equizoo.data.qm9 import ELEMENTS
-from equizoo.hub.files import replacing
 from equizoo.training.config import ConfigError
 
 log = logging.getLogger(__name__)

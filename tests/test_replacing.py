@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from equizoo.hub.files import replacing, replacing_folder
+from equizoo._replacing import replacing, replacing_folder
 
 
 def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path):
