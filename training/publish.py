@@ -12,15 +12,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
+from equizoo.relaxation.layer import relaxations
 from equizoo.relaxation.project import fold
 from equizoo.training.config import ConfigError, RunConfig, load_recipe
 from equizoo.training.evaluate import evaluate
 from equizoo.training.runfolder import RunFolder, flatten, write_json
 from equizoo.training.start import cost, method_name, stages
-from equizoo.training.variants import load_trained
+from equizoo.training.variants import Trained, load_trained
 
 log = logging.getLogger(__name__)
 HOUSEKEEPING = ("name", "provenance", "threads", "device", "data.root")
+CHANGE = 0.01
+"""Largest relative change of the validation score by branches that are left out."""
+
 CALIBRATION_KEYS = ("coverage", "n", "half_width", "mae")
 
 
@@ -43,7 +49,7 @@ def publish(
     recipe: str | None = None,
     command: str | None = None,
     data: dict[str, Any] | None = None,
-    tolerance: float = 1e-3,
+    tolerance: float = 0.01,
     others: Sequence[str | Path] = (),
 ) -> Path:
     """Write a checkpoint folder from a run.
@@ -60,7 +66,8 @@ def publish(
         recipe: Name of the bundled recipe that the run started from; ``name`` unless given.
         command: What made the run, if it was not one command; from recipe and configuration unless given.
         data: Options of the task to change, such as ``{"root": …}``.
-        tolerance: Layers of the partial variant with a smaller |γ| lose their branch.
+        tolerance: Layers of the partial variant with a smaller |γ| lose their branch, if the validation score
+            stays the same to 1 % without them.
         others: Folders of runs that differ in their seed only; the card then shows mean and deviation.
 
     Returns:
@@ -82,12 +89,7 @@ def publish(
     seeds = [_seed(results), *(_seed(_same_experiment(other, run, data)) for other in others)]
     parts = ("calibration", "robustness", "ensembles")
     calibration, robustness, ensembles = (folder.read_measured(f"{part}.json") for part in parts)
-    models = {"equivariant": trained.models["equivariant"]}
-    if "partial" in trained.models:
-        models["partial"] = fold(trained.models["partial"], tolerance)
-        if not any("relaxation" in key.split(".") for key in models["partial"].state_dict()):
-            log.warning("every |γ| is below %g: the partial variant would be the equivariant one", tolerance)
-            del models["partial"]
+    models = {"equivariant": trained.models["equivariant"]} | _partial(trained, tolerance)
     shipped = calibration.get("equivariant", {})
     save_checkpoint(
         out,
@@ -110,6 +112,26 @@ def publish(
     added |= {part: measured for part, measured in more.items() if measured}
     write_json(out / "results.json", results | added)
     return out
+
+
+def _partial(trained: Trained, tolerance: float) -> dict[str, nn.Module]:
+    """Return the partial variant without branches that do nothing; nothing where none does anything."""
+    if "partial" not in trained.models:
+        return {}
+    whole = trained.models["partial"]
+    folded = fold(whole, tolerance)
+    if len(relaxations(folded)) == len(relaxations(whole)):
+        return {"partial": whole}
+    options = {key: getattr(trained.config.evaluation, key) for key in ("batch_size", "limit")}
+    before, after = (trained.task.evaluate(model, "valid", **options)["score"] for model in (whole, folded))
+    if not abs(after - before) <= CHANGE * abs(before):
+        log.warning("branches with |γ| below %g change the validation score from %g to %g and stay",
+                    tolerance, after, before)  # fmt: skip
+        return {"partial": whole}
+    if not relaxations(folded):
+        log.warning("no branch does anything: the partial variant would be the equivariant one")
+        return {}
+    return {"partial": folded}
 
 
 def _commands(config: RunConfig, recipe: str) -> str:

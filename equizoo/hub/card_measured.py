@@ -32,7 +32,7 @@ def errors(
         f"{_columns(published) if several else 'Published'}: {published.authors}, "
         f"[{published.paper}]({published.url}), {published.table}. {published.rows}",
         f"**Not the same experiment.** Published: mean ± deviation of {published.seeds} seeds, "
-        f"{_published_setting(published)}, {published.epochs:,} epochs on {published.train_samples:,} "
+        f"{_published_setting(published)}, {published.lengths()} on {published.train_samples:,} "
         f"training {facts.sample}s, {published.split}. Here: {_setting(config, results, facts)}.",
     ]
     if measured:

@@ -19,6 +19,7 @@ class Column:
         errors: Mean and deviation over the seeds, by target [unit of the target's error].
         variant: ``"equivariant"`` (γ = 0) or ``"partial"`` (branch on).
         parameters: Number of its parameters.
+        epochs: Length of its training if it is not that of the table; 0: it is not known.
     """
 
     label: str
@@ -26,6 +27,7 @@ class Column:
     errors: dict[str, tuple[float, ...]]
     variant: str = "equivariant"
     parameters: int | None = None
+    epochs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,19 @@ class Published:
     columns: tuple[Column, ...]
     decimals: int = 4
     energies: str = ""
+
+    def length(self, column: Column) -> int | None:
+        """Return the number of epochs of a column, or None if it is not known."""
+        return self.epochs if column.epochs is None else column.epochs or None
+
+    def lengths(self) -> str:
+        """Return the number of epochs in words, with the columns that differ."""
+        others = [
+            f"{c.label}: {f'{c.epochs:,}' if c.epochs else 'not known'}"
+            for c in self.columns
+            if c.epochs is not None
+        ]
+        return f"{self.epochs:,} epochs" + (f" ({', '.join(others)})" if others else "")
 
     def column(self, method: str, variant: str) -> Column | None:
         """Return the figures of a method and variant, or None where none were published."""

@@ -1,9 +1,9 @@
-"""Model cards of the bundled zoo, and the table of results in the README.
+"""Model cards of the bundled zoo, and the tables of results in the README and on the page of experiments.
 
 ``python -m equizoo.hub.cards`` writes, from ``config.json`` and ``results.json`` of each bundled checkpoint,
 its card ``model_cards/<name>.md``, the same text as ``README.md`` of its folder (with its digest in the
-registry), and the tables between markers in ``README.md`` of the repository. ``--check`` names what is
-stale instead.
+registry), and the tables between markers in ``README.md`` of the repository; and those of runs that are not
+checkpoints in ``model_cards/README.md``. ``--check`` names what is stale instead.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from equizoo.hub.card_published import read_published
 from equizoo.hub.card_text import WRITTEN, render_card
 from equizoo.hub.config import read_config
 from equizoo.hub.errors import CheckpointError, CheckpointNotFound, DigestMismatch, EquizooError
+from equizoo.hub.experiments import fill_experiments
 from equizoo.hub.files import sha256
 from equizoo.hub.readme import fill_readme
 from equizoo.hub.readme_tables import Checkpoint
@@ -89,9 +90,10 @@ def _stale(registry: Registry, root: Path) -> dict[Path, str | None]:
     for path in sorted((root / "model_cards").glob("*.md")):
         if path not in wanted and WRITTEN in path.read_text(encoding="utf-8"):
             wanted[path] = None
-    readme = root / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    wanted[readme] = fill_readme(text, checkpoints, published, root / "model_cards")
+    readme, experiments = root / "README.md", root / "model_cards" / "README.md"
+    wanted[readme] = fill_readme(readme.read_text(encoding="utf-8"), checkpoints, published)
+    page = experiments.read_text(encoding="utf-8")
+    wanted[experiments] = fill_experiments(page, published, experiments.parent)
     return {
         path: text
         for path, text in wanted.items()

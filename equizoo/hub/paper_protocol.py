@@ -14,9 +14,10 @@ from equizoo.hub.card_datasets import DATASETS, check_units
 from equizoo.hub.card_facts import Dataset, find
 from equizoo.hub.card_models import method_place
 from equizoo.hub.card_published import Published
-from equizoo.hub.card_tables import MISSING, number, published_figure, shown, table
+from equizoo.hub.card_tables import MISSING, published_figure, shown, table
 from equizoo.hub.errors import ConfigError
-from equizoo.hub.results import method_key, read_reports, test_errors
+from equizoo.hub.readme_tables import duration, or_dash
+from equizoo.hub.results import method_key, read_reports, rotation_error, test_errors
 
 
 def protocol_table(folder: Path, published: Mapping[str, Mapping[str, Published]]) -> str:
@@ -35,8 +36,8 @@ def protocol_table(folder: Path, published: Mapping[str, Mapping[str, Published]
     """
     reports = read_reports(folder)
     rows = [row for report in reports for row in _rows(report, _published(report, published))]
-    header = ["target", "unit", "method", "seed", "epochs", "CPU-hours", "γ = 0", "branch on"]
-    header += [*(f"published, {variant}" for variant in header[-2:]), "published epochs"]
+    header = ["target", "unit", "method", "seed", "epochs", "CPU time", "γ = 0", "branch on"]
+    header += [*(f"published, {v}" for v in header[-2:]), "published epochs", "rotation error, branch on"]
     return table(header, sorted(rows, key=lambda row: (row[0], method_place(row[2])))) if rows else ""
 
 
@@ -55,7 +56,7 @@ def _rows(report: Mapping[str, Any], published: Published) -> list[list[str]]:
     facts: Dataset = find(DATASETS, report["dataset"], "data set", "card_datasets")
     partial, method = test_errors(report, "partial"), method_key(report)
     columns = [published.column(method, variant) for variant in ("equivariant", "partial")]
-    part, hours = facts.part(report.get("data", {})), report.get("cost", {}).get("cpu_hours")
+    part, rotation = facts.part(report.get("data", {})), rotation_error(report)
     return [
         [
             " ".join(filter(None, (name, facts.shows))) + (f", {part}" if part else ""),
@@ -63,11 +64,12 @@ def _rows(report: Mapping[str, Any], published: Published) -> list[list[str]]:
             method,
             str(report["seed"]),
             f"{report['epochs']:,}",
-            MISSING if hours is None else number(hours),
+            duration(report.get("cost", {}).get("cpu_hours")),
             shown(value, facts),
             shown(partial[name], facts) if name in partial else MISSING,
             *(published_figure(published, column, name, facts) for column in columns),
-            f"{published.epochs:,}" if any(columns) else MISSING,
+            next((or_dash(published.length(column)) for column in columns if column), MISSING),
+            or_dash(rotation, 2),
         ]
         for name, value in test_errors(report, "equivariant").items()
     ]

@@ -10,7 +10,7 @@ from equizoo.hub.card_models import method_place
 from equizoo.hub.card_published import Published
 from equizoo.hub.card_tables import MISSING, number, published_figure, shown, shown_spread, table
 from equizoo.hub.config import CheckpointConfig
-from equizoo.hub.results import largest_gamma, method_key, spread, test_errors
+from equizoo.hub.results import method_key, rotation_error, spread, test_errors
 
 Checkpoint = tuple[CheckpointConfig, Mapping[str, Any]]
 
@@ -48,11 +48,11 @@ def _rows_by_target(checkpoints: Sequence[Checkpoint], published: Published | No
         for name in _targets(checkpoints)
     ]
     sizes = [results["variants"]["equivariant"]["parameters"] for _, results in checkpoints]
-    rows.append(["parameters", "", *map(number, sizes), *(_or_dash(c.parameters) for c in columns)])
-    for label, key in (("epochs", "epoch"), ("CPU-hours", "cpu_hours")):
-        costs = [results.get("cost", {}).get(key) for _, results in checkpoints]
-        known = published.epochs if published and key == "epoch" else None
-        rows.append([label, "", *map(_or_dash, costs), *(_or_dash(known) for _ in columns)])
+    rows.append(["parameters", "", *map(number, sizes), *(or_dash(c.parameters) for c in columns)])
+    costs = [results.get("cost", {}) for _, results in checkpoints]
+    lengths = [published.length(column) for column in columns if published]
+    rows.append(["epochs", "", *(or_dash(c.get("epoch")) for c in costs), *map(or_dash, lengths)])
+    rows.append(["CPU time", "", *(duration(c.get("cpu_hours")) for c in costs), *(MISSING for _ in columns)])
     names = [_link(config) for config, _ in checkpoints]
     metric = facts.shows or checkpoints[0][1]["metric"]
     return table([f"{metric} on test", "unit", *names, *(f"{c.label}, published" for c in columns)], rows)
@@ -69,7 +69,6 @@ def _rows_by_checkpoint(
         rows.append(
             [
                 _link(config),
-                method,
                 *(
                     _beside(_error(results, variant, target, facts) for target in targets)
                     for variant in ("equivariant", "partial")
@@ -82,33 +81,41 @@ def _rows_by_checkpoint(
                     for variant in ("equivariant", "partial")
                     if published is not None
                 ),
+                or_dash(rotation_error(results), 2),
                 str(len(results.get("seeds", [])) or 1),
-                _or_dash(largest_gamma(results), 2),
-                number(results["variants"]["equivariant"]["parameters"]),
-                number(results["counts"]["train"]),
-                _or_dash(cost.get("epoch")),
-                _or_dash(cost.get("cpu_hours")),
+                or_dash(cost.get("epoch")),
+                duration(cost.get("cpu_hours")),
             ]
         )
     baselines = {k: v for _, results in checkpoints for k, v in results.get("baselines", {}).items()}
-    blank = [MISSING] * (7 + 2 * beside)
-    rows += [[name, "without a model", shown(error, facts), *blank] for name, error in baselines.items()]
+    blank = [MISSING] * (5 + 2 * beside)
+    rows += [[f"{name}, no model", shown(error, facts), *blank] for name, error in baselines.items()]
     unit = facts.unit(checkpoints[0][1]["units"][targets[0]])
     which = f", {' / '.join(targets)}" if len(targets) > 1 else ""
     header = [
         f"{facts.shows or checkpoints[0][1]['metric']} on test [{unit}]{which}",
-        "method",
         "γ = 0",
         "branch on",
         *(("published, γ = 0", "published, branch on") if beside else ()),
+        "rotation error, branch on",
         "seeds",
-        "max \\|γ\\|",
-        "parameters, γ = 0",
-        "training samples",
         "epochs",
-        "CPU-hours",
+        "CPU time",
     ]
     return table(header, rows)
+
+
+def duration(hours: float | None) -> str:
+    """Return a time in the unit in which it reads best.
+
+    Example:
+        >>> duration(0.0175), duration(1.52), duration(None)
+        ('63 s', '1.52 h', '–')
+    """
+    if hours is None:
+        return MISSING
+    unit, size = next((u, n) for u, n in (("h", 1), ("min", 60), ("s", 3600)) if hours * n >= 1.2 or u == "s")
+    return f"{number(size * hours, 3 if unit == 'h' else 2)} {unit}"
 
 
 def _beside(figures: Iterable[str]) -> str:
@@ -129,5 +136,6 @@ def _link(config: CheckpointConfig) -> str:
     return f"[{config.name}](model_cards/{config.name}.md)"
 
 
-def _or_dash(value: float | None, digits: int = 3) -> str:
+def or_dash(value: float | None, digits: int = 3) -> str:
+    """Return a number, or a dash for None."""
     return MISSING if value is None else number(value, digits)

@@ -116,3 +116,14 @@ def largest_gamma(results: Mapping[str, Any]) -> float | None:
     """Return the largest |γ| of the ``partial`` variant as it was measured, or None where there is none."""
     gamma = results["variants"].get("partial", {}).get("gamma", {})
     return max(map(abs, gamma.values())) if gamma else None
+
+
+def rotation_error(results: Mapping[str, Any]) -> float | None:
+    """Return how far the ``partial`` variant is from the symmetry of its task, or None where there is none.
+
+    It is the mean error under the first group that was measured (rotations; about the vertical, where the
+    vertical is an input), relative to the size of the output, in float32. Unlike γ it compares across methods
+    and branches.
+    """
+    measured = results["variants"].get("partial", {}).get("equivariance", {}).get("float32", {})
+    return next((float(errors["rel_mean"]) for errors in measured.values()), None)

@@ -16,7 +16,8 @@ from equizoo.hub.card_models import method_place
 from equizoo.hub.card_nbody import world_of
 from equizoo.hub.card_tables import MISSING, number, shown, table
 from equizoo.hub.domain import added_to_world
-from equizoo.hub.results import largest_gamma, method_key, read_reports, test_errors
+from equizoo.hub.readme_tables import or_dash
+from equizoo.hub.results import largest_gamma, method_key, read_reports, rotation_error, test_errors
 
 TARGET = "position"
 FRAMES = {"start": 30, "end": 40}
@@ -59,6 +60,7 @@ def worlds_table(folder: Path) -> str:
         "branch on",
         "strict / branch on",
         "max \\|γ\\|",
+        "rotation error, branch on",
     ]
     return table(header, (_row(report, strict, facts) for report in sorted(reports, key=_place)))
 
@@ -77,7 +79,8 @@ def _row(report: Mapping[str, Any], strict: Mapping[Any, float], facts: Dataset)
         shown(test_errors(report, "equivariant")[TARGET], facts),
         MISSING if partial is None else shown(partial, facts),
         MISSING if partial is None or reference is None else f"{number(reference / partial, 2)} ×",
-        MISSING if gamma is None else number(gamma, 2),
+        or_dash(gamma, 2),
+        or_dash(rotation_error(report), 2),
     ]
 
 

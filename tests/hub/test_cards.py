@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from equizoo.hub import cards, errors
+from equizoo.hub.experiments import MARKERS as TABLES
 from equizoo.hub.files import sha256
 from equizoo.hub.readme import MARKERS
 from equizoo.hub.registry import Registry, bundled
 from tests.hub.card_samples import PUBLISHED, REPOSITORY, row, trained_checkpoint
 
 BEGIN, END = "<!-- results:qm9:begin -->", "<!-- results:qm9:end -->"
+EXPERIMENTS = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in TABLES)
 OTHERS = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in MARKERS if name != "results:qm9")
 README = f"# zoo\n\n{BEGIN}\n{END}\n\n{OTHERS}\nafter\n"
 
@@ -28,6 +30,7 @@ def shipped(tmp_path_factory):
 def root(tmp_path):
     (tmp_path / "model_cards").mkdir()
     shutil.copy(PUBLISHED, tmp_path / "model_cards")
+    (tmp_path / "model_cards" / "README.md").write_text(EXPERIMENTS)
     (tmp_path / "README.md").write_text(README)
     return tmp_path
 

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from equizoo.hub import load_checkpoint
+from equizoo.relaxation.layer import relaxations
 from equizoo.training.calibrate import main as calibrate_main
 from equizoo.training.config import ConfigError, load_recipe
 from equizoo.training.equivariance import sample_inputs
 from equizoo.training.evaluate import evaluate
 from equizoo.training.loop import train
-from equizoo.training.publish import publish
+from equizoo.training.publish import _partial, publish
 from equizoo.training.variants import load_trained
 from tests.training.conftest import TINY_PARTICLES
 
@@ -87,3 +88,16 @@ def test_seeds_of_one_experiment_stand_together(run, tmp_path):
         publish(run, tmp_path / "bad", others=[tmp_path / "rate"], **options)
     with pytest.raises(ConfigError, match="not even its seed"):
         publish(run, tmp_path / "bad", others=[run], **options)
+
+
+def test_small_branches_are_left_out_only_if_nothing_changes(run):
+    trained = load_trained(run)
+    terms = relaxations(trained.models["partial"])
+    for term in terms.values():
+        term.gamma.fill_(1e-7)
+    assert _partial(trained, 1e-2) == {}
+    first = next(iter(terms.values()))
+    first.gamma.fill_(0.5)
+    assert list(relaxations(_partial(trained, 1e-2)["partial"])) == list(terms)[:1]
+    first.gamma.fill_(1e3)
+    assert _partial(trained, 2e3)["partial"] is trained.models["partial"]
