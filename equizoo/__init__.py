@@ -17,6 +17,7 @@ from equizoo._lazy import lazy_names
 __version__ = "0.1.0"
 
 __all__ = [
+    "DomainWarning",
     "__version__",
     "equivariance_error",
     "from_pretrained",
@@ -30,6 +31,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "DomainWarning": "equizoo.pipelines",
         "equivariance_error": "equizoo.symmetry.measure",
         "from_pretrained": "equizoo.hub.loading",
         "list_models": "equizoo.hub.registry",
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from equizoo.hub.info import model_info
     from equizoo.hub.loading import from_pretrained
     from equizoo.hub.registry import list_models
-    from equizoo.pipelines import pipeline
+    from equizoo.pipelines import DomainWarning, pipeline
     from equizoo.relaxation.layer import relax
     from equizoo.relaxation.project import project
     from equizoo.symmetry.measure import equivariance_error

@@ -12,6 +12,8 @@ import importlib
 import importlib.util
 import numbers
 import os
+import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from equizoo._nearest import did_you_mean
@@ -32,12 +34,18 @@ TASKS: dict[str, tuple[str, str]] = {
     "conformers": ("equizoo.pipelines.conformers:ConformerPipeline", "conformer-qm9-ace"),
 }
 
+#: Most inputs, and most reasons, that a warning names.
+_NAMED = 3
 #: Largest seed: RDKit reads it as a 32-bit integer, and a negative one as none.
 LARGEST_SEED = 2**31 - 1
 
 
 class UnknownTask(EquizooError, ValueError):
     """There is no pipeline of that name."""
+
+
+class DomainWarning(UserWarning):
+    """An input is unlike the training set, and the answer has no room to say so."""
 
 
 class MissingExtra(EquizooError, ImportError):
@@ -94,6 +102,34 @@ def checked_card(model: nn.Module, task: str | None = None) -> Any:
     if task is not None and card.task != task:
         raise ValueError(f"the checkpoint is one for {card.task}, not for {task}")
     return card
+
+
+def warn_outside(what: str, names: Sequence[str], reasons: Sequence[str | None]) -> None:
+    """Warn once of all inputs outside the training domain, at the line that called the pipeline.
+
+    Args:
+        what: What an input is, in the plural.
+        names: What to call each input.
+        reasons: What is unlike the training set in each, or None.
+    """
+    odd: dict[str, list[str]] = {}
+    for name, reason in zip(names, reasons, strict=True):
+        if reason is not None:
+            odd.setdefault(reason, []).append(name)
+    if not odd:
+        return
+    parts = [f"{_first(found, ', ')}: {reason}" for reason, found in odd.items()]
+    warnings.warn(
+        f"{sum(map(len, odd.values()))} of {len(reasons)} {what} outside the training domain, where the test "
+        f"error was not measured: {_first(parts, '; ')}",
+        DomainWarning,
+        stacklevel=3,
+    )
+
+
+def _first(parts: Sequence[str], between: str) -> str:
+    """Return the first parts as one text, and whether there are more."""
+    return between.join([*parts[:_NAMED], *(["…"] if len(parts) > _NAMED else [])])
 
 
 def pipeline(

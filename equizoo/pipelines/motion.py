@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from equizoo.pipelines import checked_card
+from equizoo.pipelines import checked_card, warn_outside
 from equizoo.pipelines.motion_files import read_motion
 from equizoo.pipelines.motion_result import GIVEN, INTERPOLATED, PREDICTED, MotionForecast
 from equizoo.pipelines.motion_windows import BadMotion, Windows, as_array, check_finite, from_arrays, oddity
@@ -43,7 +43,8 @@ class MotionForecastingPipeline:
     31 joints in the order of :attr:`joints`.
 
     Bodies unlike those of the training set are answered and flagged; a partial variant also flags bodies that
-    move in another direction.
+    move in another direction. A call, whose answer is an array, issues one
+    :class:`~equizoo.pipelines.DomainWarning`; a forecast carries the reason.
 
     Args:
         model: A model with ``forward(pos, vel, batch, num_graphs) -> (B·J, T, 3)`` and its checkpoint's
@@ -110,6 +111,9 @@ class MotionForecastingPipeline:
             (T, J, 3) float64 positions [length] at :attr:`frames` after the start frame; (B, T, J, 3) for
             several bodies.
 
+        Warns:
+            DomainWarning: Bodies are unlike those of the training set.
+
         Raises:
             BadMotion: The motion cannot be answered; the message says why.
         """
@@ -119,6 +123,8 @@ class MotionForecastingPipeline:
             positions, velocities = read_motion(positions, self.joints)
         windows = from_arrays(positions, velocities, len(self.joints))
         later = self._advance(windows)
+        names = [f"body {k + 1}" for k in range(len(later))]
+        warn_outside("bodies", names, self._oddities(windows))
         return later[0] if windows.single else later
 
     def forecast(
@@ -188,7 +194,7 @@ class MotionForecastingPipeline:
             made,
             self.domain["horizon"],
             self._aligned(truth, len(path)),
-            oddity(windows.pos[0], windows.vel[0], self.domain, self._knows),
+            self._oddities(windows)[0],
             self.test_mse,
             " · ".join(filter(None, [self.caution, between, _ROLLOUT if steps > 1 else None])),
         )
@@ -200,6 +206,11 @@ class MotionForecastingPipeline:
             return ()
         released = getattr(getattr(self.model, "config", None), "branch", None) == "published"
         return ("heading", "place") if released else ("heading",)
+
+    def _oddities(self, windows: Windows) -> list[str | None]:
+        """Return what is unlike the training set in each body, or None."""
+        bodies = zip(windows.pos, windows.vel, strict=True)
+        return [oddity(pos, vel, self.domain, self._knows) for pos, vel in bodies]
 
     def _aligned(self, truth: Any, frames: int) -> np.ndarray | None:
         """Return true positions (frames, J, 3), NaN beyond what is known; None if only the input is."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from equizoo.hub.errors import EquizooError
 from equizoo.pipelines.arrays import as_floats
+from equizoo.pipelines.motion_bones import other_bones
 
 UNIT = 0.0254 / 0.45
 """Metres in one length of the CMU recordings (ASF unit)."""
@@ -156,6 +157,8 @@ def oddity(
             f"a body that is {size:.3g} high along y, where those of the training set are "
             f"{_words(domain['size'])}: lengths are ASF units of {UNIT:.4f} m, and y is up"
         )
+    if (bones := other_bones(pos, vel, domain)) is not None:
+        return bones
     if not domain["floor"][0] - reach <= floor <= domain["floor"][1] + reach:
         return (
             f"a lowest joint at y = {floor:.3g}, where that of the training set is at "

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from equizoo.data.nbody import World, energy
-from equizoo.pipelines import checked_card
+from equizoo.pipelines import checked_card, warn_outside
 from equizoo.pipelines.particles_files import read_systems
 from equizoo.pipelines.particles_result import Forecast
 from equizoo.pipelines.particles_systems import BadSystems, Systems, from_arrays, oddities
@@ -43,7 +43,8 @@ class ParticleForecastingPipeline:
     of mass 1, a force q_i q_j / r² between two of them; one time unit is 1,000 integration steps.
 
     Systems unlike those of the training set (another number of particles, other charges, far or fast
-    particles) are answered and flagged: the test error was not measured there.
+    particles) are answered and flagged: the test error was not measured there. A call, whose answer is an
+    array, issues one :class:`~equizoo.pipelines.DomainWarning`; a forecast or roll-out carries the reasons.
 
     Args:
         model: A model with ``forward(pos, vel, charge, batch, num_graphs) -> (B·N, 3)`` and its checkpoint's
@@ -111,11 +112,16 @@ class ParticleForecastingPipeline:
         Returns:
             float64 positions :attr:`step` later [length], shaped as those given; (B, N, 3) for a file.
 
+        Warns:
+            DomainWarning: Systems are unlike those of the training set; :meth:`forecast` flags each.
+
         Raises:
             BadSystems: The systems cannot be answered; the message says why.
         """
         systems = self._systems(positions, velocities, charges)
         later = self._advance(systems.pos, systems.vel, systems)
+        names = [f"system {name}" for name in systems.names]
+        warn_outside("systems", names, oddities(systems, self.domain))
         return later[0] if systems.single else later
 
     def forecast(self, positions: Any, velocities: Any = None, charges: Any = None) -> Forecast:

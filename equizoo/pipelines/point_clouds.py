@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from equizoo.pipelines import checked_card, checked_seed
+from equizoo.pipelines import checked_card, checked_seed, warn_outside
 from equizoo.pipelines.point_clouds_input import FEWEST, BadCloud, Entry, expand, prepare, read_entry
 from equizoo.pipelines.point_clouds_result import Classification
 from equizoo.relaxation.layer import relaxations
@@ -36,7 +36,8 @@ class PointCloudClassificationPipeline:
     points drawn on its surface. Units, place and orientation do not matter. Clouds of more points than the
     model was trained on are reduced by farthest-point sampling; smaller ones are used as they are and
     flagged, since the accuracy was not measured there; those of fewer than 20 different points are refused.
-    A point that is given several times counts once.
+    A point that is given several times counts once. A call, whose answer is labels and scores, flags by one
+    :class:`~equizoo.pipelines.DomainWarning`; :meth:`classify` by a reason a cloud.
 
     The model knows its classes only: an object of another kind gets one of them, often with a large
     probability.
@@ -103,6 +104,9 @@ class PointCloudClassificationPipeline:
             ``[{"label": name, "score": probability}, …]``, the most probable first; a list of such lists, in
             order, for several clouds.
 
+        Warns:
+            DomainWarning: Clouds are smaller than those of the training set.
+
         Raises:
             BadCloud: A cloud cannot be answered; the message says which and why. :meth:`classify` answers the
                 others.
@@ -115,6 +119,8 @@ class PointCloudClassificationPipeline:
         for answer in answers:
             if answer.error is not None:
                 raise BadCloud(f"{answer.place}: {answer.error}")
+        reasons = [answer.domain_reason for answer in answers]
+        warn_outside("clouds", [answer.place for answer in answers], reasons)
         return answers[0].top(top_k) if single else [answer.top(top_k) for answer in answers]
 
     def classify(self, clouds: Any) -> list[Classification]:

@@ -64,20 +64,21 @@ def test_arrays_tensors_and_lists_give_the_same(classify: PointCloudClassificati
 
 def test_clouds_of_many_sizes_keep_their_order(classify: PointCloudClassificationPipeline) -> None:
     clouds = [cloud(size, seed) for seed, size in enumerate((64, 30, 500, 64, 21, 30))]
-    together = classify(clouds)
-    for alone, answer in zip(map(classify, clouds), together, strict=True):
-        assert scores(answer) == pytest.approx(scores(alone), abs=1e-5)
-    for answer, other in zip(build(batch_size=1)(clouds), together, strict=True):
-        assert scores(answer) == pytest.approx(scores(other), abs=1e-5)
+    together = classify.classify(clouds)
+    assert [answer.points for answer in together] == [64, 30, 64, 64, 21, 30]
+    for one, answer in zip(clouds, together, strict=True):
+        assert answer.scores == pytest.approx(classify.classify(one)[0].scores, abs=1e-5)
+    for answer, other in zip(build(batch_size=1).classify(clouds), together, strict=True):
+        assert answer.scores == pytest.approx(other.scores, abs=1e-5)
 
 
 def test_place_size_orientation_and_order_do_not_matter(classify: PointCloudClassificationPipeline) -> None:
     for size in (40, 64, 1000):
-        expected = scores(classify(cloud(size), top_k=7))
+        expected = classify.classify(cloud(size))[0].scores
         turn = SO3().sample(generator=torch.Generator().manual_seed(1), dtype=torch.float64).rotation.numpy()
         order = np.random.default_rng(0).permutation(size)
         moved = 1e4 * (cloud(size) @ turn.T)[order] + 1e6
-        assert scores(classify(moved, top_k=7)) == pytest.approx(expected, abs=1e-4)
+        assert classify.classify(moved)[0].scores == pytest.approx(expected, abs=1e-4)
 
 
 def test_the_temperature_divides_the_logits() -> None:
@@ -242,8 +243,8 @@ def write_files(folder: Path) -> list[Path]:
 
 def test_files_and_folders(classify: PointCloudClassificationPipeline, tmp_path: Path) -> None:
     a, b, c, d, e, f, _ = write_files(tmp_path)
-    alone = classify(c)
-    assert scores(alone) == pytest.approx(scores(classify(cloud(40))), abs=1e-3)
+    alone, again = classify.classify(c)[0], classify.classify(cloud(40))[0]
+    assert alone.scores == pytest.approx(again.scores, abs=1e-3)
     assert [len(answer) for answer in classify([a, str(b), cloud(64)])] == [5, 5, 5]
     answers = classify.classify(tmp_path)
     assert [answer.source for answer in answers] == [str(path) for path in (a, b, c, d, e, f)]
