@@ -19,6 +19,11 @@ from equizoo.hub.files import sha256
 from equizoo.training.config import ConfigError, RunConfig, from_dict, parse_yaml
 
 VARIANTS = ("equivariant", "partial")
+PACKAGES = (
+    "equizoo", "torch", "numpy", "e3nn", "torch-geometric", "safetensors",
+    "rdkit", "ase", "tblite", "posebusters",
+)  # fmt: skip
+"""Packages whose versions are kept with a run; the last four make and judge geometries of molecules."""
 FREE = {
     "name", "device", "threads", "provenance", "schedule",
     "budget.epochs", "budget.max_minutes", "budget.max_loss_ratio",
@@ -146,10 +151,9 @@ def check_resumable(old: RunConfig, new: RunConfig) -> list[str]:
 
 
 def provenance(data_hash: str) -> dict[str, Any]:
-    """Return versions and the hash of the training data."""
-    packages = ("equizoo", "torch", "numpy", "e3nn", "torch-geometric", "safetensors")
+    """Return versions, of the packages that are installed, and the hash of the training data."""
     versions = {}
-    for name in packages:
+    for name in PACKAGES:
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

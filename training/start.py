@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +71,28 @@ def method_name(config: RunConfig) -> str:
 
 
 def cost(run: Path, config: RunConfig) -> dict[str, Any]:
-    """Return how far a run came, with epochs, steps and times of all parts; {} if one was cut off."""
-    folders = [run, *(RunFolder(part.start_from).path for part in stages(config)[1:] if part.start_from)]
-    files = [folder / "result.json" for folder in folders]
-    if not all(file.is_file() for file in files):
+    """Return how far a run came, with epochs, steps and times of all parts; {} if one was cut off.
+
+    With several parts, ``stages`` tells of each: its epochs and steps, and the smallest and largest |γ| at
+    its end where it had relaxed layers.
+    """
+    starts = [RunFolder(part.start_from) for part in stages(config)[1:] if part.start_from]
+    folders = [*starts, RunFolder(run)]
+    if not all(folder.result.is_file() for folder in folders):
         return {}
-    results = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    results = [json.loads(folder.result.read_text(encoding="utf-8")) for folder in folders]
     total = {key: sum(result[key] for result in results) for key in ("epoch", "step", "minutes", "cpu_hours")}
-    return {"status": results[0]["status"], "parts": len(results), **total}
+    found = {"status": results[-1]["status"], "parts": len(results), **total}
+    parts = [_part(folder, result) for folder, result in zip(folders, results, strict=True)]
+    return found | ({"stages": parts} if len(parts) > 1 else {})
+
+
+def _part(folder: RunFolder, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the length of one part of a training, and the range of |γ| in the last row of its metrics."""
+    rows = folder.read_metrics() if folder.metrics.is_file() else []
+    gammas = [abs(value) for key, value in (rows[-1] if rows else {}).items() if key.startswith("gamma/")]
+    length = {key: result[key] for key in ("epoch", "step")}
+    return length | ({"gamma": [min(gammas), max(gammas)]} if gammas else {})
 
 
 def _check_made(source: str) -> None:

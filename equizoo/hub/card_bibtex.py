@@ -16,6 +16,12 @@ BIBTEX = {
   booktitle = {Advances in Neural Information Processing Systems},
   year      = {2024}
 }""",
+    "recm": """@article{pertigkiozoglou2026recm,
+  title   = {Recurrent Equivariant Constraint Modulation: Learning Per-Layer Symmetry Relaxation from Data},
+  author  = {Pertigkiozoglou, Stefanos and Petrache, Mircea and Trivedi, Shubhendu and Daniilidis, Kostas},
+  journal = {arXiv preprint arXiv:2602.02853},
+  year    = {2026}
+}""",
     "schnet": """@inproceedings{schutt2017schnet,
   title     = {{SchNet}: A continuous-filter convolutional neural network for modeling quantum interactions},
   author    = {Sch{\\"u}tt, Kristof T. and Kindermans, Pieter-Jan and Sauceda, Huziel E. and

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from equizoo.data.tight_binding import SHORT_FORCE, SHORT_STEPS
-from equizoo.hub.card_facts import Dataset
+from equizoo.hub.card_facts import Dataset, best_variant
 from equizoo.hub.card_tables import MISSING, table
-from equizoo.hub.config import CheckpointConfig
+from equizoo.hub.config import VARIANTS, CheckpointConfig
+from equizoo.hub.results import test_errors
 
 _STARTS = {
     "etkdg": "an ETKDGv3 embedding by RDKit, paired with the reference conformer nearest to it",
@@ -23,6 +24,8 @@ _FIGURES = (
     ("amr_p", "AMR-P [Å]", 1.0, 3),
 )
 _FORCE_FIELD = "ETKDG + MMFF94"
+_PREPARED = {"qm9": "", "qm9-mmff": "--start mmff --geometries 9000 "}
+"""Options of ``equizoo.data.prepare_conformers`` that the files of each name were made with."""
 _ENERGIES = (
     ("before", "E [kcal/mol]", 2),
     ("after", "E relaxed [kcal/mol]", 2),
@@ -35,9 +38,10 @@ class ConformerEnsembles(Dataset):
     """Reference ensembles of small molecules, made for this zoo."""
 
     text = (
-        "Molecules of QM9: GFN2-xTB ensembles of molecules with rotatable bonds (RDKit ETKDGv3 embeddings, "
-        "MMFF94, GFN2-xTB, deduplicated, within 6 kcal/mol, connectivity and stereochemistry kept), and the "
-        "DFT geometries of other molecules. It is not GEOM, and no figure here compares with one on GEOM."
+        "Molecules of QM9: GFN2-xTB ensembles of molecules with rotatable bonds, and the DFT geometries of "
+        "other molecules. The ensembles were made for this zoo: 40 ETKDGv3 embeddings by RDKit, MMFF94, at "
+        "most 24 conformers relaxed with GFN2-xTB by tblite, deduplicated, within 6 kcal/mol, connectivity "
+        "and stereochemistry kept. It is not GEOM, and no figure here compares with one on GEOM."
     )
     papers = ("etflow", "etkdg", "xtb", "qm9")
     limits = (
@@ -49,6 +53,39 @@ class ConformerEnsembles(Dataset):
     measured = ", heavy atoms, symmetry-aware, two generated conformers a reference"
     norm = "over the velocity of an atom, divided by the root mean square of a coordinate of the velocity"
     sources = "equizoo.data.qm9_files"
+    packages = ("rdkit", "ase", "tblite", "posebusters")
+
+    def brief(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
+        """Return how near conformers come to reference conformers, and how near their starts are."""
+        variant = best_variant(config, results)
+        errors, beside = test_errors(results, variant), _beside(results, variant)
+        lines = [
+            f"**How wrong**, RMSD of heavy atoms on test molecules: {errors['precision']:.3f} Å from a "
+            f"conformer to the nearest reference, {errors['recall']:.3f} Å from a reference to the nearest "
+            "conformer."
+        ]
+        if beside:
+            lines.append(
+                f"**Beside {_FORCE_FIELD}** alone (the same two, on new starts): {'; '.join(beside)}."
+            )
+        return [
+            *lines,
+            f"**Do not trust it** for molecules of more than {config.domain.max_heavy_atoms} heavy atoms, "
+            "which were never seen in training, for ions, or for the energies of its conformers.",
+        ]
+
+    def preparation(self, config: CheckpointConfig) -> str:
+        """Return the command that makes the files which a run reads."""
+        options = _PREPARED.get(config.domain.name)
+        if options is None:
+            return ""
+        return f"python -m equizoo.data.prepare_conformers {options}--out $EQUIZOO_DATA"
+
+    def exact(self, config: CheckpointConfig) -> str:
+        """Leave out mirrors: the flow knows which way a stereo centre is to turn."""
+        if config.config.get("chirality"):
+            return "equivariant under rotations and translations (mirror images it tells apart)"
+        return super().exact(config)
 
     def by_checkpoint(self, targets: Any) -> bool:
         """Give each checkpoint a row."""
@@ -71,6 +108,10 @@ class ConformerEnsembles(Dataset):
             else f"; pairs in which an atom goes farther than {farthest:g} Å are left out"
         )
         return [
+            "The first command of the training makes its files from `qm9.npz`, `qm9_smiles.tsv.gz` and the "
+            "ensembles `qm9xtb_train.npz` and `qm9xtb_test.npz` in `$EQUIZOO_DATA`. None of them is part of "
+            "the package: `equizoo.data.ensemble_builder` makes ensembles in the same way, and "
+            "`equizoo.data.conformer_files` says how the two files are laid out",
             f"What is counted in training are {domain.pairs:,} pairs of a start and a conformer, of "
             f"{domain.molecules:,} molecules; a flow starts from "
             f"{_STARTS[domain.prior]}{near}",
@@ -98,15 +139,15 @@ class ConformerEnsembles(Dataset):
         if not measured:
             return ["## Ensembles\n\nNot measured."]
         parts = ["## Ensembles"]
-        for part in measured["sets"]:
-            parts += [_about(part), _rows(part)]
+        for i, part in enumerate(measured["sets"]):
+            parts += [_about(part), *([] if i else [_other_starts(part, results)]), _rows(part, config)]
         if measured.get("steps"):
             parts += [
                 "By the number of evaluations of the network, on the first molecules of the first set:",
-                _rows({"rows": measured["steps"]}),
+                _rows({"rows": measured["steps"]}, config),
             ]
         if measured.get("validity"):
-            parts += ["## Validity", *(_validity(part) for part in measured["validity"])]
+            parts += ["## Validity", *(_validity(part, config) for part in measured["validity"])]
         return ["\n\n".join(parts)]
 
 
@@ -119,10 +160,37 @@ def _about(part: Mapping[str, Any]) -> str:
     )
 
 
-def _rows(part: Mapping[str, Any]) -> str:
+def _beside(results: Mapping[str, Any], variant: str) -> list[str]:
+    """Return precision and recall on each set of molecules beside those of the force field."""
+    lines = []
+    for part in results.get("ensembles", {}).get("sets", []):
+        mine, theirs = (part["rows"].get(way) for way in (f"`{variant}`", _FORCE_FIELD))
+        if mine and theirs:
+            pairs = ((mine[key]["mean"], theirs[key]["mean"]) for key in ("amr_p", "amr_r"))
+            both = " and ".join(f"{one:.3f} instead of {other:.3f} Å" for one, other in pairs)
+            lines.append(f"{both} on {part['title'][0].lower()}{part['title'][1:]}")
+    return lines
+
+
+def _other_starts(part: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+    """Say why the errors of the test set are measured a second time, with other figures."""
+    return (
+        f"They differ from the errors above: those are of {results['n']:,} molecules and the starts that lie "
+        "prepared in the test file, these of starts that were embedded anew, with other seeds and for all "
+        f"ways alike; {part['molecules']:,} molecules could be embedded."
+    )
+
+
+def _shipped(rows: Mapping[str, Any], config: CheckpointConfig) -> dict[str, Any]:
+    """Return the rows of ways to generate conformers without those of variants that are not shipped."""
+    left_out = {f"`{variant}`" for variant in VARIANTS} - {f"`{variant}`" for variant in config.variants}
+    return {name: row for name, row in rows.items() if name not in left_out}
+
+
+def _rows(part: Mapping[str, Any], config: CheckpointConfig) -> str:
     head = ["", *(title for _, title, _, _ in _FIGURES), "s", "stereo kept [%]"]
     body = []
-    for name, row in part["rows"].items():
+    for name, row in _shipped(part["rows"], config).items():
         cells = [
             f"{factor * row[key]['mean']:.{digits}f} ({factor * row[key]['median']:.{digits}f})"
             for key, _, factor, digits in _FIGURES
@@ -131,8 +199,8 @@ def _rows(part: Mapping[str, Any]) -> str:
     return table(head, body)
 
 
-def _validity(part: Mapping[str, Any]) -> str:
-    rows = part["rows"]
+def _validity(part: Mapping[str, Any], config: CheckpointConfig) -> str:
+    rows = _shipped(part["rows"], config)
     relaxed = any("energy" in row for row in rows.values())
     text = (
         f"{part['title']}: {part['molecules']:,} molecules, the first conformers of each. Share that passes "

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from equizoo._nearest import did_you_mean
 from equizoo.hub.errors import ConfigError
+from equizoo.hub.results import needs_its_terms
 
 if TYPE_CHECKING:
     from equizoo.hub.card_published import Published
@@ -50,6 +52,9 @@ class Dataset:
         shows: What is shown in the place of the error, such as ``"accuracy"``; empty: the error.
         better: Where the better figures are: ``"below"`` or ``"above"``.
         sources: Module whose ``SOURCES`` name its files, where they are published and their licence.
+        packages: Packages that its geometries are made or judged with; their versions are shown where they
+            were recorded.
+        counted: Whether it is said on how many targets the errors are on the better side of published ones.
     """
 
     text: ClassVar[str]
@@ -63,6 +68,36 @@ class Dataset:
     shows: ClassVar[str] = ""
     better: ClassVar[str] = "below"
     sources: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]] = ()
+    counted: ClassVar[bool] = True
+
+    def brief(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
+        """Return the head of a card: how wrong the model is, in units of use, and when not to trust it."""
+        return []
+
+    def source(self, config: CheckpointConfig) -> Any:
+        """Return the entry of ``SOURCES`` that the data are from."""
+        return next(iter(importlib.import_module(self.sources).SOURCES.values()))
+
+    def preparation(self, config: CheckpointConfig) -> str:
+        """Return the command that makes the files of the training; empty if it reads the published ones."""
+        return ""
+
+    def exact(self, config: CheckpointConfig) -> str:
+        """Return what the equivariant variant is exactly."""
+        return "equivariant under rotations, mirrors and translations"
+
+    def trust(self, config: CheckpointConfig, results: Mapping[str, Any]) -> str:
+        """Return what a user of the partial variant has to know, if it is more than its task says."""
+        return ""
+
+    def stage(self, settings: Mapping[str, Any]) -> str:
+        """Return what tells one stage of a training from the others.
+
+        Args:
+            settings: What its recipe says, by dotted key.
+        """
+        return ""
 
     def figure(self, error: float) -> float:
         """Return the figure that is shown for an error, in the unit in which it is shown."""
@@ -97,14 +132,14 @@ class Dataset:
         """Return limitations that follow from the settings."""
         return []
 
+    def reading(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
+        """Return what must be known to read the table of errors."""
+        return []
+
     def caveats(
-        self,
-        config: CheckpointConfig,
-        results: Mapping[str, Any],
-        published: Published,
-        lower: Collection[str],
+        self, config: CheckpointConfig, results: Mapping[str, Any], published: Published
     ) -> list[str]:
-        """Return what must be known to read errors beside published ones, of which ``lower`` are below."""
+        """Return what must be known to read errors beside published ones."""
         return []
 
     def sections(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
@@ -126,6 +161,16 @@ class Dataset:
     def round_off(self, config: CheckpointConfig) -> str:
         """Say where the equivariance error of the equivariant variant is round-off."""
         return "What the `equivariant` variant shows is round-off."
+
+
+def best_variant(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
+    """Return the variant to use: the equivariant one, but for a network that needs its terms."""
+    return "partial" if needs_its_terms(results) else next(iter(config.variants))
+
+
+def strict(results: Mapping[str, Any]) -> bool:
+    """Whether a network never had a γ."""
+    return results["method"] == "none" and "partial" not in results["variants"]
 
 
 def find(facts: Mapping[str, F], key: str, kind: str, where: str) -> F:

@@ -7,9 +7,11 @@ from typing import Any
 
 from equizoo.hub import card_tables as tables
 from equizoo.hub.card_facts import Dataset
-from equizoo.hub.card_published import Published
+from equizoo.hub.card_published import Column, Published
+from equizoo.hub.card_recipe import kept_weights, optimisation, stages
+from equizoo.hub.card_tables import count
 from equizoo.hub.config import CheckpointConfig
-from equizoo.hub.results import largest_gamma, spread, test_errors
+from equizoo.hub.results import largest_gamma, method_key, spread, test_errors
 
 
 def errors(
@@ -21,10 +23,11 @@ def errors(
     parts = [
         f"## {title}\n\n{metric} on {results['n']:,} test {facts.sample}s{facts.measured}.",
         tables.errors_table(config, results, published, facts),
+        *facts.reading(config, results),
     ]
     if not published:
         return "\n\n".join(parts)
-    several, best = len(config.targets) > 1, published.columns[-1]
+    several, best = len(config.targets) > 1, _compared(results, published)
     compared = [target.name for target in config.targets if target.name in best.errors]
     measured = _compared_errors(config, results, best.variant)
     lower = [name for name in compared if name in measured and measured[name] < best.errors[name][0]]
@@ -33,13 +36,20 @@ def errors(
         f"[{published.paper}]({published.url}), {published.table}. {published.rows}",
         f"**Not the same experiment.** Published: mean ± deviation of {published.seeds} seeds, "
         f"{_published_setting(published)}, {published.lengths()} on {published.train_samples:,} "
-        f"training {facts.sample}s, {published.split}. Here: {_setting(config, results, facts)}.",
+        f"training {facts.sample}s, {published.split}. Here: {_setting(config, results, published, facts)}.",
     ]
-    if measured:
-        share = f" on {len(lower)} of {count(len(compared), 'target')}" if several else ""
-        below = facts.better if several or lower else f"not {facts.better}"
+    if measured and facts.counted:
+        targets = count(len(compared), "target")
+        share = f" on {len(lower) or 'any'} of {targets}" if several else ""
+        below = facts.better if lower else f"not {facts.better}"
         notes.append(f"The `{best.variant}` variant is {below} the mean of {best.label}{share}.")
-    return "\n\n".join([*parts, *notes, *facts.caveats(config, results, published, lower)])
+    return "\n\n".join([*parts, *notes, *facts.caveats(config, results, published)])
+
+
+def _compared(results: Mapping[str, Any], published: Published) -> Column:
+    """Return the published column of the same method, or the last one."""
+    own = (published.column(method_key(results), variant) for variant in ("equivariant", "partial"))
+    return next(filter(None, own), published.columns[-1])
 
 
 def _compared_errors(config: CheckpointConfig, results: Mapping[str, Any], variant: str) -> dict[str, float]:
@@ -61,16 +71,27 @@ def _published_setting(published: Published) -> str:
     return ", ".join([published.models, *energies])
 
 
-def _setting(config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset) -> str:
+def _setting(
+    config: CheckpointConfig, results: Mapping[str, Any], published: Published, facts: Dataset
+) -> str:
     cost, found = results.get("cost", {}), spread(results, "equivariant", config.targets[0].name)
-    return ", ".join(
+    return "; ".join(
         [
             f"{found.n} seeds" if found else f"one seed ({results['seed']})",
             *facts.setting(config, results),
+            *_parameters(results, published),
+            *optimisation(stages(config)),
             *([count(cost["epoch"], "epoch")] if cost else []),
             facts.split(config, results),
         ]
     )
+
+
+def _parameters(results: Mapping[str, Any], published: Published) -> list[str]:
+    """Return the size of the projected network, if the published one is known and another."""
+    known = (column.parameters for column in published.columns if column.variant == "equivariant")
+    mine, theirs = results["variants"]["equivariant"]["parameters"], next(filter(None, known), None)
+    return [f"{mine:,} parameters (published: {theirs:,})"] if theirs and theirs != mine else []
 
 
 def symmetry(config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset) -> str:
@@ -88,7 +109,11 @@ def symmetry(config: CheckpointConfig, results: Mapping[str, Any], facts: Datase
             [f"`{name}`", "term dropped" if name in partial.folded else "kept", tables.number(gamma[name])]
             for name in sorted(gamma)
         ]
-        parts += ["γ of each layer of the `partial` variant:", tables.table(["layer", "branch", "γ"], rows)]
+        kept = kept_weights(config, results, "partial")
+        parts += [
+            f"γ of each layer of the `partial` variant, that is of {kept}:",
+            tables.table(["layer", "branch", "γ"], rows),
+        ]
         if left.keys() != (partial.gamma or {}).keys():
             parts.append(
                 "The figures of `partial` on this card were measured before the negligible terms were "
@@ -96,7 +121,11 @@ def symmetry(config: CheckpointConfig, results: Mapping[str, Any], facts: Datase
             )
     elif left:
         largest = tables.number(largest_gamma(results) or 0.0, 2)
-        parts.append(f"Training left no |γ| above {largest} in any layer, so there is no `partial` variant.")
+        kept = kept_weights(config, results, "partial")
+        parts.append(
+            f"No |γ| is above {largest} in {kept}, so there is no `partial` variant: it would be the "
+            "`equivariant` one."
+        )
     return "\n\n".join(parts)
 
 
@@ -106,8 +135,3 @@ def timing(config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset)
     times = tables.time_table(config, results, facts.sample)
     added = ", the time of all threads added up" if results["threads"] > 1 else ""
     return f"## Time\n\nMedian CPU time of a forward pass with {threads}{added}.\n\n{times}"
-
-
-def count(n: int, noun: str) -> str:
-    """Return ``"1 thread"``, ``"2 threads"``."""
-    return f"{n} {noun}{'s' * (n != 1)}"

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
 import math
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from equizoo.hub.card_facts import Dataset
+from equizoo.hub.card_facts import Dataset, best_variant
+from equizoo.hub.card_tables import number
 from equizoo.hub.config import CheckpointConfig
+from equizoo.hub.results import needs_its_terms, test_errors
 
 _PUBLISHED_HORIZON, _PUBLISHED_FRAMES = 30, 5
 _PUBLISHED_SIZE = (128, 6)
 _SUBJECTS = {"run": "9, running", "walk": "35, walking"}
 _TRIALS = {"run": (5, 3, 3), "walk": (11, 6, 6)}
+_BY_TRIAL: dict[str, dict[str, tuple[float, ...]]] = {
+    "run": {"strict": (49.86, 32.53, 27.11), "ace": (34.14, 31.73, 25.16)},
+    "walk": {
+        "strict": (4.53, 5.57, 6.75, 11.10, 5.08, 3.91),
+        "ace": (4.99, 6.08, 7.14, 10.34, 5.76, 4.32),
+    },
+}
+"""Test errors [10⁻² length²] with γ = 0 of ``egno-mocap-<motion>-strict`` and ``-ace`` by test trial, in the
+published order."""
+_TURNS = "rotations about the vertical, mirrors in vertical planes and horizontal translations"
 _GAP_SAMPLES = 1000  # a symmetry gap is measured on so many training samples at most
 _HEIGHTS = {
     "fixed": "the height of a joint over a fixed scale among its inputs",
@@ -43,6 +57,64 @@ class MoCap(Dataset):
     )
     exponent = -2
     sources = "equizoo.data.mocap"
+
+    def brief(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
+        """Return the root mean square error of a coordinate of a joint, and that of constant velocity."""
+        variant, domain = best_variant(config, results), config.domain
+        error = math.sqrt(test_errors(results, variant)["position"])
+        centimetres = 100 * importlib.import_module(self.sources).UNIT
+        without = ", ".join(
+            f"{name} {number(centimetres * math.sqrt(mse), 2)} cm"
+            for name, mse in results.get("baselines", {}).items()
+        )
+        return [
+            f"**How wrong** (`{variant}`), as the root mean square of a coordinate of a joint "
+            f"{domain.horizon / domain.frame_rate:g} s later: {number(error, 2)} length, "
+            f"{number(centimetres * error, 2)} cm{f'; without a model, {without}' if without else ''}.",
+            f"**Do not trust it** for another person, or one who does not {domain.motion}, or a skeleton of "
+            "other joints, and not beyond one step.",
+        ]
+
+    def source(self, config: CheckpointConfig) -> Any:
+        """Return the recordings of the subject who moves in this way."""
+        return importlib.import_module(self.sources).SOURCES[config.domain.motion]
+
+    def exact(self, config: CheckpointConfig) -> str:
+        """Name the group that is left beside the height."""
+        if config.config.get("height", "none") == "none":
+            return super().exact(config)
+        return f"equivariant under {_TURNS}, not under other rotations (the height is an input)"
+
+    def trust(self, config: CheckpointConfig, results: Mapping[str, Any]) -> str:
+        """Say which variant is for which bodies, where both are of use."""
+        others = ", and the `equivariant` variant for those who move in another direction"
+        return (
+            "it has learned the way that the bodies of its training set move. Trust it for bodies that move "
+            f"the same way (the pipeline warns of others){'' if needs_its_terms(results) else others}."
+        )
+
+    def reading(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
+        """Say how few recordings the errors are of, and how far they differ between them."""
+        if self.setting_name(config):
+            return []
+        motion, by_trial = config.domain.motion, _BY_TRIAL[config.domain.motion]
+        strict, ace = by_trial.values()
+        gaps = [a - b for a, b in zip(strict, ace, strict=True)]
+        error = statistics.stdev(gaps) / math.sqrt(len(gaps))
+        return [
+            f"**Few independent samples.** {self._few(config, results)} By recording, in the unit of the "
+            f"table: `egno-mocap-{motion}-strict` {_listed(strict)}; `egno-mocap-{motion}-ace` "
+            f"{_listed(ace)}. Strict less ACE is {number(statistics.mean(gaps), 2)} ± {number(error, 2)} "
+            "(standard error over recordings, one seed of the network each): a difference of this size does "
+            "not tell one method from the other."
+        ]
+
+    def _few(self, config: CheckpointConfig, results: Mapping[str, Any]) -> str:
+        trials = _TRIALS[config.domain.motion][2]
+        return (
+            f"The {results['n']:,} test motions are windows that overlap, of {trials} recordings of one "
+            f"person: they tell little more than {trials} samples would."
+        )
 
     def split(self, config: CheckpointConfig, results: Mapping[str, Any]) -> str:
         """Return which trials and start frames each part has."""
@@ -84,14 +156,11 @@ class MoCap(Dataset):
         return parts
 
     def unlike(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
-        """Say what the height among the inputs takes from the symmetry of the model."""
+        """Say how few recordings were tested on, and what the height takes from the symmetry of the model."""
         height = config.config.get("height")
-        lines = []
+        lines = [self._few(config, results)]
         if height in ("fixed", "published"):
-            lines.append(
-                "The height of a joint is among its inputs: what is left of E(3) are rotations about the "
-                "vertical, mirrors in vertical planes and horizontal translations."
-            )
+            lines.append(f"The height of a joint is among its inputs: what is left of E(3) are {_TURNS}.")
         if height == "published":
             lines.append(
                 "The height is relative to the largest of the batch, so a prediction depends on the "
@@ -114,9 +183,8 @@ class MoCap(Dataset):
         if config.config.get("height", "none") == "none":
             return super().round_off(config)
         return (
-            "Under rotations about the vertical, mirrors in vertical planes and horizontal translations, "
-            "what the `equivariant` variant shows is round-off; under the others it is what the height "
-            "among its inputs does."
+            f"Under {_TURNS}, what the `equivariant` variant shows is round-off; under the others it is what "
+            "the height among its inputs does."
         )
 
     def _gaps(self, config: CheckpointConfig, samples: int) -> str:
@@ -139,3 +207,7 @@ class MoCap(Dataset):
             f"{figures}. These errors take frames for independent; with each of the {trials} trials counted "
             f"once they are {times:.2g} times as large. So, beyond three of those: {', '.join(said)}"
         )
+
+
+def _listed(errors: Sequence[float]) -> str:
+    return ", ".join(number(error) for error in errors)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from equizoo.hub.card_facts import Dataset
+from equizoo.hub.card_facts import Dataset, best_variant
 from equizoo.hub.card_published import Published
-from equizoo.hub.card_tables import shown, table
+from equizoo.hub.card_recipe import stages
+from equizoo.hub.card_tables import count, shown, table
 from equizoo.hub.config import CheckpointConfig
+from equizoo.hub.results import test_errors
 
 _TRAINING = 9_843
 _ROTATIONS = {"so3": "turned at random", "z": "turned at random about the vertical", "aligned": "not turned"}
@@ -20,6 +22,18 @@ _CHANGES = {
     "scale": "{:g} times as large",
 }
 _PERCENT = ("replaced", "removed")
+_WORSE = {
+    ("removed", 0.25): "with a quarter of the points taken out",
+    ("replaced", 0.25): "with a quarter of the points replaced by one of them",
+}
+"""Conditions at the head of a card."""
+_PUBLISHED = {"neighbours": 20, "embedding": 341, "dropout": 0.5}
+_PUBLISHED_SMOOTHING = 0.2
+_SIZES = {
+    "neighbours": "{} neighbours",
+    "embedding": "an embedding of {}",
+    "dropout": "dropout {:g} in the classifier",
+}
 
 
 class ModelNet40(Dataset):
@@ -44,6 +58,33 @@ class ModelNet40(Dataset):
     norm = "over the logits of a cloud"
     shows, better = "accuracy", "above"
     sources = "equizoo.data.modelnet40"
+
+    def brief(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
+        """Return the accuracy on whole clouds and on worse ones."""
+        variant = best_variant(config, results)
+        errors = test_errors(results, variant)
+        measured = results.get("robustness", {}).get("variants", {}).get(variant, {}).get("conditions", [])
+        found = {(one["change"], one["level"]): one["errors"]["instance"] for one in measured}
+        worse = [f"{shown(found[key], self)} % {what}" for key, what in _WORSE.items() if key in found]
+        return [
+            f"**How often right:** {shown(errors['instance'], self)} % of the test clouds get the right one "
+            f"of {len(config.domain.classes)} names; as a mean of the classes, "
+            f"{shown(errors['class'], self)} %.",
+            *([f"**On worse clouds**, without training on such: {'; '.join(worse)}."] if worse else []),
+            "**Do not trust it** for scans, which see one side of an object, for scenes, or for objects that "
+            "are not among its names: they get one of them all the same.",
+        ]
+
+    def exact(self, config: CheckpointConfig) -> str:
+        """Say that logits are scalars, and leave out translations where clouds are not centred."""
+        moved = "" if config.config.get("centre") is False else ", translations"
+        return f"invariant under rotations, mirrors{moved} and the order of the points"
+
+    def stage(self, settings: Mapping[str, Any]) -> str:
+        """Return the number of points and of neighbours."""
+        points, neighbours = settings.get("data.points"), settings.get("model.neighbours")
+        parts = [f"{points} points a cloud"] if points else []
+        return " and ".join([*parts, *([f"{neighbours} neighbours"] if neighbours else [])])
 
     def figure(self, error: float) -> float:
         """Return the accuracy [%] for an error rate [%]."""
@@ -75,15 +116,41 @@ class ModelNet40(Dataset):
         tested = _ROTATIONS[data.get("test_rotations", "so3")]
         there = results["counts"]["train"] + results["counts"]["valid"]
         lacking = f"The data had {there:,} of the {_TRAINING:,} published training objects"
+        known = [part.settings.get("data.points") for part in stages(config)]
+        fewer = "".join(
+            f" ({few} in stage {i} of the training)" for i, few in enumerate(known, 1) if few != domain.points
+        )
         return [
-            f"{domain.points} points a cloud, in training {points}; training clouds are "
+            f"{domain.points} points a cloud{fewer}, in training {points}; training clouds are "
             f"{_ROTATIONS[domain.rotations]}, test clouds {tested}",
             *([lacking] if there < _TRAINING else []),
         ]
 
     def setting(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
-        """Say whether training saw more points than the published one."""
-        return ["fresh points of each surface in every epoch"] if results["data"].get("resample") else []
+        """Say how training clouds and labels are changed, on how many points, and the size of the network."""
+        data, parts = results["data"], []
+        if data.get("resample"):
+            parts.append("fresh points of each surface in every epoch")
+        if data.get("scale"):
+            low, high = data["scale"]
+            parts.append(f"training clouds {low:g} to {high:g} times as large")
+        if data.get("label_smoothing", 0.0) != _PUBLISHED_SMOOTHING:
+            parts.append(
+                f"label smoothing {data.get('label_smoothing', 0.0):g} (published: {_PUBLISHED_SMOOTHING:g})"
+            )
+        lengths: dict[str, int] = {}
+        for stage in stages(config):
+            about = self.stage(stage.settings)
+            lengths[about] = lengths.get(about, 0) + (stage.epochs or 0)
+        if len(lengths) > 1:
+            parts.append(
+                ", then ".join(f"{count(epochs, 'epoch')} on {about}" for about, epochs in lengths.items())
+            )
+        return parts + [
+            f"{_SIZES[key].format(config.config[key])} (published: {theirs:g})"
+            for key, theirs in _PUBLISHED.items()
+            if config.config.get(key, theirs) != theirs
+        ]
 
     def unlike(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
         """Say that the size of a cloud matters, and that clouds which are not centred do where they do."""
@@ -93,11 +160,7 @@ class ModelNet40(Dataset):
         return lines
 
     def caveats(
-        self,
-        config: CheckpointConfig,
-        results: Mapping[str, Any],
-        published: Published,
-        lower: Collection[str],
+        self, config: CheckpointConfig, results: Mapping[str, Any], published: Published
     ) -> list[str]:
         """Say how the published accuracies were chosen and averaged."""
         return [

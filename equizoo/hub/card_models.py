@@ -45,7 +45,7 @@ FAMILIES = {
         ),
     ),
     "conformer-flow": Facts(
-        "a conformer flow, the velocity of atoms between a rough geometry and a conformer: an equivariant "
+        "A conformer flow, the velocity of atoms between a rough geometry and a conformer: an equivariant "
         "transformer on scalars and vectors (TorchMD-NET, as in ET-Flow) that knows bonds, and which way "
         "each stereo centre is to turn",
         ("etflow", "torchmdnet"),
@@ -70,7 +70,7 @@ METHODS = {
             "with.",
         ),
     ),
-    "ace-equality": Facts(f"{_RELAXED} whose γ dual ascent drives to 0 (ACE, Algorithm 1)", ("ace",)),
+    "ace-equality": Facts(f"{_RELAXED} whose γ dual ascent drives towards 0 (ACE, Algorithm 1)", ("ace",)),
     "ace-resilient": Facts(
         f"{_RELAXED} whose |γ| dual ascent bounds by a slack that has a price (ACE, Algorithm 2)", ("ace",)
     ),
@@ -80,7 +80,9 @@ METHODS = {
         ("cr",),
     ),
     "recm": Facts(
-        f"{_RELAXED} whose γ a recurrent state drives; a reconstruction from the abstract of arXiv 2602.02853"
+        f"{_RELAXED} whose γ a recurrent state drives (RECM; reconstructed from the abstract of arXiv "
+        "2602.02853, not the authors' code)",
+        ("recm",),
     ),
 }
 """The methods of :data:`equizoo.relaxation.method.METHODS`, and ``augment``: see

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from equizoo.hub.card_facts import Dataset
+from equizoo.hub.card_facts import Dataset, best_variant
+from equizoo.hub.card_tables import number
 from equizoo.hub.config import CheckpointConfig
 from equizoo.hub.errors import ConfigError
+from equizoo.hub.results import test_errors
 from equizoo.hub.strict import parse
 
 if TYPE_CHECKING:
@@ -61,6 +64,38 @@ class NBody(Dataset):
     exponent = -3
     sources = "equizoo.data.nbody"
 
+    def brief(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
+        """Return the root mean square error of a coordinate, and what it is without a model."""
+        variant, domain = best_variant(config, results), config.domain
+        error = math.sqrt(test_errors(results, variant)["position"])
+        without = ", ".join(
+            f"{name} {number(math.sqrt(mse), 2)}" for name, mse in results.get("baselines", {}).items()
+        )
+        return [
+            f"**How wrong**, as the root mean square of a coordinate over test systems, {self._time(config)} "
+            f"later: {number(error, 2)} length{f'; without a model, {without}' if without else ''}.",
+            f"**Do not trust it** for other numbers of particles than {domain.particles}, other charges, "
+            "units and times, or where two particles meet: the largest errors are there.",
+        ]
+
+    def exact(self, config: CheckpointConfig) -> str:
+        """Leave out what the way of centring breaks."""
+        centre = config.config.get("centre", "graph")
+        turns = "equivariant under rotations and mirrors"
+        known = {"graph": super().exact(config), "none": turns, "node": "equivariant under permutations"}
+        return known[centre]
+
+    def trust(self, config: CheckpointConfig, results: Mapping[str, Any]) -> str:
+        """Say that no orientation is like the training set's where that was turned at random."""
+        if not results["data"].get("rotate"):
+            return ""
+        return (
+            "a system that is turned or mirrored is another input to it. Training systems were turned at "
+            "random, so it knows no orientation better than another: how much its answers differ between "
+            "them is in the table of equivariance errors. Trust ends outside the distribution of the "
+            "training set."
+        )
+
     def split(self, config: CheckpointConfig, results: Mapping[str, Any]) -> str:
         """Return where in the sequence of simulated trajectories each part lies."""
         seed = results["data"].get("seed", 43)
@@ -72,11 +107,10 @@ class NBody(Dataset):
     def notes(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
         """Name the frames, the world and the symmetry that is left in it."""
         domain, world = config.domain, self._world(config)
-        time = (domain.end_frame - domain.start_frame) / 10
         rotated = ["Training systems are rotated at random"] if results["data"].get("rotate") else []
         return [
             f"Input: positions and velocities at frame {domain.start_frame}; target: positions at frame "
-            f"{domain.end_frame}, {time:g} time unit{'s' * (time != 1)} later",
+            f"{domain.end_frame}, {self._time(config)} later",
             f"World: {domain.added or world.name}, {world.particles} particles; "
             f"its symmetry: {world.symmetry}",
             *rotated,
@@ -118,6 +152,10 @@ class NBody(Dataset):
         particles = config.domain.particles
         parts = [config.domain.added, f"{particles} particles" if particles != 5 else ""]
         return ", ".join(part for part in parts if part)
+
+    def _time(self, config: CheckpointConfig) -> str:
+        time = (config.domain.end_frame - config.domain.start_frame) / 10
+        return f"{time:g} time unit{'s' * (time != 1)}"
 
     def _world(self, config: CheckpointConfig) -> World:
         return world_of(config.domain.world, f"{config.name}: domain.world")

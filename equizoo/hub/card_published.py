@@ -48,7 +48,7 @@ class Published:
         rows: What is known about which row is which.
         cite: Key of :data:`equizoo.hub.card_bibtex.BIBTEX`.
         units: Unit of the error, by target.
-        columns: The columns; the last is the one that a checkpoint is compared with.
+        columns: The columns; a checkpoint is compared with that of its method, or else with the last.
         decimals: Decimals that the paper prints, in the unit that cards show.
         energies: QM9 only: ``"total"`` where the models learned total energies.
     """

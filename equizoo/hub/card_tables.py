@@ -6,12 +6,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from equizoo.hub.card_facts import Dataset
+from equizoo.hub.card_facts import Dataset, strict
 from equizoo.hub.card_published import Column, Published
 from equizoo.hub.config import CheckpointConfig
 from equizoo.hub.results import Spread, spread, test_errors
 
-VARIANT_LABELS = {"equivariant": "`equivariant` (γ = 0)", "partial": "`partial` (γ kept)"}
 MISSING = "–"
 
 
@@ -32,6 +31,18 @@ def number(value: float, digits: int = 3) -> str:
         mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
         return f"{mantissa}e{int(power)}"
     return f"{value:,.{max(0, digits - 1 - exponent)}f}"
+
+
+def count(n: int, noun: str) -> str:
+    """Return ``"1 thread"``, ``"2 threads"``."""
+    return f"{n} {noun}{'s' * (n != 1)}"
+
+
+def label(variant: str, results: Mapping[str, Any]) -> str:
+    """Return what a variant is called in a table: with its γ, if the network ever had one."""
+    if strict(results):
+        return f"`{variant}`"
+    return f"`{variant}` ({'γ = 0' if variant == 'equivariant' else 'γ kept'})"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -81,7 +92,7 @@ def errors_table(
     for target in config.targets:
         cells.append([f"{target.name}, {target.description}", facts.unit(results["units"][target.name])])
     for variant in config.variants:
-        header.append(VARIANT_LABELS[variant])
+        header.append(label(variant, results))
         measured = test_errors(results, variant)
         found = [spread(results, variant, target.name) for target in config.targets]
         for row, target in zip(cells, config.targets, strict=True):
@@ -104,12 +115,12 @@ def _rows_by_model(
     rows = []
     for variant in config.variants:
         error = shown(test_errors(results, variant)[target.name], facts)
-        rows.append([VARIANT_LABELS[variant], f"this checkpoint, seed {results['seed']}", error])
+        rows.append([label(variant, results), f"this checkpoint, seed {results['seed']}", error])
     for variant in config.variants:
         found = spread(results, variant, target.name)
         if found:
             kind = f"mean ± deviation of {found.n} seeds"
-            rows.append([VARIANT_LABELS[variant], kind, shown_spread(found, facts)])
+            rows.append([label(variant, results), kind, shown_spread(found, facts)])
     if published:
         rows += [
             [column.label, "published", published_figure(published, column, target.name, facts)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,16 +9,19 @@ import yaml
 
 from equizoo.hub.card_bibtex import BIBTEX
 from equizoo.hub.card_datasets import check_units, dataset_of, published_for
-from equizoo.hub.card_facts import Dataset, Facts, find
+from equizoo.hub.card_facts import Dataset, Facts, find, strict
 from equizoo.hub.card_geometries import calibration_of, geometries
-from equizoo.hub.card_measured import count, errors, symmetry, timing
-from equizoo.hub.card_models import FAMILIES, METHODS
+from equizoo.hub.card_measured import errors, symmetry, timing
+from equizoo.hub.card_models import FAMILIES
 from equizoo.hub.card_published import Published
-from equizoo.hub.card_tables import number
+from equizoo.hub.card_recipe import kept_weights
+from equizoo.hub.card_tables import count
 from equizoo.hub.card_tasks import TASKS, Task
+from equizoo.hub.card_training import method_facts, method_text, training
+from equizoo.hub.card_usage import usage
 from equizoo.hub.config import CheckpointConfig
 from equizoo.hub.errors import CheckpointError
-from equizoo.hub.results import method_key, needs_its_terms, spread, test_errors
+from equizoo.hub.results import needs_its_terms, spread, test_errors
 
 WRITTEN = (
     "<!-- Written by `python -m equizoo.hub.cards` from config.json and results.json; edits are lost. -->"
@@ -52,9 +54,9 @@ def render_card(config: CheckpointConfig, results: Mapping[str, Any], published:
         check_units(config.name, results["units"], table)
     sections = [
         _what(config, results, facts, task),
-        _usage(config, results, task),
+        usage(config, results),
         _data(config, results, facts),
-        _training(config, results),
+        training(config, results, facts),
         errors(config, results, table, facts),
         *([geometries(config, results)] if task.made_geometries else []),
         *facts.sections(config, results),
@@ -136,57 +138,39 @@ def _family(config: CheckpointConfig) -> Facts:
     return find(FAMILIES, config.family, "family", "card_models")
 
 
-def _method(results: Mapping[str, Any]) -> Facts:
-    return find(METHODS, method_key(results), "method", "card_models")
-
-
 def _what(config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset, task: Task) -> str:
-    variants = {
-        "equivariant": "- `equivariant`: every γ is 0; exactly equivariant, as cheap as the plain network.",
-        "partial": "- `partial`: with the γ that training left; more flexible, not exactly equivariant.",
-    }
     about = ", ".join(filter(None, (facts.part(config.domain), facts.setting_name(config))))
     title = f"{facts.title} ({about})" if about else facts.title
-    targets = task.predicts or count(len(config.targets), "target")
-    one = f": {config.targets[0].description}" if len(config.targets) == 1 else ""
+    (first, *others), one = config.targets, len(config.targets) == 1
+    targets = f"{count(len(others) + 1, 'target')} of {title}"
+    targets = f"one target of {title}: {first.description}" if one else targets
+    predicts = task.predicts.format(title=title) or targets
     return "\n\n".join(
         [
-            f"{_family(config).text}; {_method(results).text}. It predicts {targets} of {title}{one}.",
-            "\n".join(variants[variant] for variant in config.variants),
+            "\n".join(f"- {line}" for line in facts.brief(config, results)),
+            f"{_family(config).text}; {method_text(config, results)}. It predicts {predicts}.",
+            "\n".join(f"- `{name}`: {_variant(name, config, results, facts)}." for name in config.variants),
             f"**For:** {task.purpose} It was trained on {task.trained_on(config.domain)}.",
             f"**Not for:** {task.not_for}",
         ]
     )
 
 
-def _usage(config: CheckpointConfig, results: Mapping[str, Any], task: Task) -> str:
-    variant = "" if "partial" not in config.variants else '  # or variant="partial"'
-    chosen = ', variant="partial"' if needs_its_terms(results) else ""
-    variant = "" if chosen else variant
-    imports = "equizoo, torch" if "torch" in task.pipeline else "equizoo"
-    return f"""## Use
-
-```python
-import {imports}
-predict = equizoo.pipeline("{config.task}", model="{config.name}"{chosen})
-{task.pipeline}
-```
-
-```python
-import equizoo, torch
-model = equizoo.from_pretrained("{config.name}"{chosen}){variant}
-{task.model}
-```
-
-Inputs of the model:
-
-{chr(10).join(f"- {line}" for line in task.inputs)}
-
-Output: {task.output(config)}"""
+def _variant(name: str, config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset) -> str:
+    """Return what a variant is, in a few words."""
+    if name == "partial":
+        kind, *_ = facts.exact(config).split()
+        return f"with its branches, at the γ of {kept_weights(config, results, name)}; not exactly {kind}"
+    exact = f"exactly {facts.exact(config)}"
+    if strict(results):
+        return f"{exact}; there are no relaxed layers"
+    if needs_its_terms(results):
+        return f"without its branches (γ = 0): {exact}, but of no use here, see Limitations"
+    return f"without branches (γ = 0): {exact}, as cheap as the plain network"
 
 
 def _data(config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset) -> str:
-    source = next(iter(importlib.import_module(facts.sources).SOURCES.values()))
+    source = facts.source(config)
     known = {"train": "training", "valid": "validation", "test": "test"}
     parts = [f"{results['counts'][key]:,} {label}" for key, label in known.items()]
     lines = [
@@ -199,43 +183,19 @@ def _data(config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset) 
     return f"## Data\n\n{facts.text}\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
-def _training(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
-    others = [str(run["seed"]) for run in results.get("seeds", []) if run["seed"] != results["seed"]]
-    runs = f"the same recipe was run with {', '.join(others)} too" if others else "one run"
-    cost, lines = results.get("cost"), [f"- Seed: {results['seed']} ({runs})"]
-    if cost:
-        lines.append(
-            f"- Length: {count(cost['epoch'], 'epoch')}, {cost['step']:,} steps ({cost['status']}); "
-            f"{number(cost['cpu_hours'])} CPU-hours"
-        )
-    part = " of the last part" if (cost or {}).get("parts", 1) > 1 else ""
-    for variant in config.variants:
-        best = results["variants"][variant].get("best", {})
-        if "epoch" in best:
-            lines.append(f"- Weights of `{variant}`: best validation score, epoch {best['epoch']:g}{part}")
-    if results.get("half"):
-        lines.append("- Large parameters are stored in half precision; every figure was measured with them")
-    versions = ", ".join(f"{name} {version}" for name, version in results["provenance"]["versions"].items())
-    lines.append(f"- Measured with {versions}")
-    return f"## Training\n\n```bash\n{config.training.command}\n```\n\n" + "\n".join(lines)
-
-
 def _limitations(config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset, task: Task) -> str:
     lines = [
         task.beyond(config.domain),
         *facts.limits,
         *_family(config).limits,
-        *_method(results).limits,
+        *method_facts(results).limits,
         *facts.unlike(config, results),
     ]
     if "partial" in config.variants:
-        lines.append(f"`partial` is not exactly equivariant: {task.partial}")
+        kind, *_ = facts.exact(config).split()
+        lines.append(f"`partial` is not exactly {kind}: {facts.trust(config, results) or task.partial}")
         if needs_its_terms(results):
-            lines.append(
-                "The network was trained to keep its terms, and projected it is of no use: the `equivariant` "
-                "variant shows what they do. For an equivariant network take one that was trained with "
-                "`ace-equality` or without relaxed layers."
-            )
+            lines.append(_needed(config, results))
     if spread(results, next(iter(config.variants)), config.targets[0].name) is None:
         lines.append("One seed: the spread between seeds was not measured.")
     if calibration_of(results).keys() - {"given"}:
@@ -245,10 +205,22 @@ def _limitations(config: CheckpointConfig, results: Mapping[str, Any], facts: Da
     return "## Limitations\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
+def _needed(config: CheckpointConfig, results: Mapping[str, Any]) -> str:
+    """Say that a network is of no use without its branches, and what is better than that without a model."""
+    error = results["variants"]["equivariant"]["score"]
+    better = [name for name, other in results.get("baselines", {}).items() if other < error]
+    worse = f" (worse than {' and than '.join(better)}, without a model)" if better else ""
+    return (
+        f"The network was trained to keep its branches, and without them it is of no use{worse}: the "
+        "`equivariant` variant shows what they do. For an equivariant network take one that was trained with "
+        "`ace-equality` or without relaxed layers."
+    )
+
+
 def _citation(
     config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset, published: Published | None
 ) -> str:
-    cited = (*_method(results).papers, *_family(config).papers, *facts.papers)
+    cited = (*method_facts(results).papers, *_family(config).papers, *facts.papers)
     keys = dict.fromkeys((*((published.cite,) if published else ()), *cited))
     return (
         "## Licence and citation\n\nCode and weights: MIT.\n\n```bibtex\n"

@@ -12,7 +12,8 @@ It is what :func:`equizoo.training.evaluate.evaluate` returns, with what publish
                   "equivariance": {data type: {transformation: {"abs_mean", "abs_max", …}}},
                   "seconds_per_sample": {batch size: CPU time in s}}}
     weights      of a run only: {variant: SHA-256 of the best weights that were measured}
-    cost         optional: {"status", "parts", "epoch", "step", "minutes", "cpu_hours"}; {} if unknown
+    cost         optional: {"status", "parts", "epoch", "step", "minutes", "cpu_hours", and of a training
+                 in parts "stages"}; {} if unknown
     half         optional: true where large parameters are stored in half precision
     calibration  optional, molecules only: {variant: {geometry: {"coverage", "n", "half_width", …}}}
     robustness   optional, point clouds only: see equizoo.training.robustness

@@ -13,7 +13,7 @@ import importlib.util
 import numbers
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from equizoo._nearest import did_you_mean
@@ -102,6 +102,19 @@ def checked_card(model: nn.Module, task: str | None = None) -> Any:
     if task is not None and card.task != task:
         raise ValueError(f"the checkpoint is one for {card.task}, not for {task}")
     return card
+
+
+def caution(what: str, results: Mapping[str, Any] | None) -> str:
+    """Return what to know about a partial variant.
+
+    Args:
+        what: Which inputs it may be trusted for.
+        results: ``results.json``, which tells whether the projected network is of use; None: not known.
+    """
+    from equizoo.hub.results import needs_its_terms
+
+    use = results is None or "variants" not in results or not needs_its_terms(results)
+    return what + (", and use the equivariant variant for any other" if use else "")
 
 
 def warn_outside(what: str, names: Sequence[str], reasons: Sequence[str | None]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from equizoo.pipelines import checked_card, warn_outside
+from equizoo.pipelines import caution, checked_card, warn_outside
 from equizoo.pipelines.motion_files import read_motion
 from equizoo.pipelines.motion_result import GIVEN, INTERPOLATED, PREDICTED, MotionForecast
 from equizoo.pipelines.motion_windows import BadMotion, Windows, as_array, check_finite, from_arrays, oddity
@@ -24,7 +24,7 @@ from equizoo.relaxation.layer import relaxations
 TASK, TARGET = "motion-forecasting", "position"
 _PARTIAL = (
     "a partial variant is not exactly equivariant: trust it for bodies that move the way those of its "
-    "training set do, and use the equivariant variant for any other"
+    "training set do"
 )
 _BETWEEN = (
     "the model predicts frames {first} to {last} of a step only; those before are a cubic in time through "
@@ -88,7 +88,7 @@ class MotionForecastingPipeline:
         self.joints: tuple[str, ...] = tuple(self.domain["joints"])
         self.batch_size = batch_size
         self.partial = bool(relaxations(model))
-        self.caution = _PARTIAL if self.partial else None
+        self.caution = caution(_PARTIAL, results) if self.partial else None
         measured = (results or {}).get("variants", {}).get("partial" if self.partial else "equivariant", {})
         self.test_mse: float | None = measured.get("errors", {}).get(TARGET)
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from equizoo.data.nbody import World, energy
-from equizoo.pipelines import checked_card, warn_outside
+from equizoo.pipelines import caution, checked_card, warn_outside
 from equizoo.pipelines.particles_files import read_systems
 from equizoo.pipelines.particles_result import Forecast
 from equizoo.pipelines.particles_systems import BadSystems, Systems, from_arrays, oddities
@@ -26,7 +26,7 @@ TASK, TARGET = "particle-forecasting", "position"
 _PAIRS = 200_000  # particle pairs a forward pass: some 200 MB at the published width
 _PARTIAL = (
     "a partial variant is not exactly equivariant: trust it for systems oriented and placed as those of its "
-    "training set, and use the equivariant variant for any other"
+    "training set"
 )
 _ROLLOUT = (
     "the model predicts positions only, and velocities in between are estimated from them: roughly, where "
@@ -91,7 +91,7 @@ class ParticleForecastingPipeline:
         self.world = World(**_tuples(self.domain.get("world", {})))
         self.batch_size, self.max_particles = batch_size, max_particles
         partial = bool(relaxations(model))
-        self.caution = _PARTIAL if partial else None
+        self.caution = caution(_PARTIAL, results) if partial else None
         measured = (results or {}).get("variants", {}).get("partial" if partial else "equivariant", {})
         self.test_mse: float | None = measured.get("errors", {}).get(TARGET)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ pytest.importorskip("rdkit")
 from equizoo.hub.card_published import read_published
 from equizoo.hub.card_text import render_card
 from equizoo.hub.config import read_config
+from equizoo.training.config import RECIPES
 from equizoo.training.loop import train
 from equizoo.training.publish import publish
 from equizoo.training.runfolder import RunFolder, write_json
@@ -76,6 +78,53 @@ def test_the_code_on_the_card_runs(shipped):
     names: dict = {}
     exec(code, names)  # noqa: S102  (the card's own example)
     assert names["velocity"].shape == (3, 3)
+
+
+def test_variants_that_are_not_shipped_have_no_row(shipped):
+    config, results = read_config(shipped), json.loads((shipped / "results.json").read_text())
+    (part,) = results["ensembles"]["sets"]
+    part["rows"]["`partial`"] = ROW
+    rows = {"`equivariant`": SOUND, "`partial`": {**SOUND, "failed": {"bond lengths": 0.5}}}
+    results["ensembles"]["validity"] = [{"title": "Tests", "molecules": 3, "rows": rows}]
+    ensembles = "## Ensembles"
+    both = render_card(config, results, read_published(PUBLISHED)).split(ensembles)[1].split("## Symmetry")[0]
+    assert both.count("| `partial` |") == 2 and "- `partial`: bond lengths" in both
+    del config.variants["partial"]
+    one = render_card(config, results, read_published(PUBLISHED)).split(ensembles)[1].split("## Symmetry")[0]
+    assert "`partial`" not in one and one.count("| `equivariant` |") == 2
+
+
+def test_both_measurements_of_the_test_set_are_explained(shipped):
+    results = json.loads((shipped / "results.json").read_text())
+    text = text_of(shipped)
+    assert (
+        f"those are of {results['n']:,} molecules and the starts that lie prepared in the test file" in text
+    )
+    assert "for all ways alike; 3 molecules could be embedded." in text
+    rows = results["ensembles"]["sets"][0]["rows"] | {"ETKDG + MMFF94": ROW}
+    results["ensembles"]["sets"][0]["rows"] = rows
+    text = render_card(read_config(shipped), results, read_published(PUBLISHED))
+    beside = "0.111 instead of 0.250 Å and 0.250 instead of 0.250 Å on test molecules."
+    assert f"alone (the same two, on new starts): {beside}" in text
+
+
+def test_the_files_of_the_training_are_made_first(shipped):
+    config, results = read_config(shipped), json.loads((shipped / "results.json").read_text())
+    named = replace(config, domain=replace(config.domain, name="qm9-mmff"))
+    text = render_card(named, results, read_published(PUBLISHED))
+    command = "python -m equizoo.data.prepare_conformers --start mmff --geometries 9000 --out $EQUIZOO_DATA"
+    assert f"```bash\n{command}\n{config.training.command}\n```" in text
+    assert command in (RECIPES / "conformer-qm9-strict.yaml").read_text()
+    assert "`qm9xtb_train.npz`" in text
+    other = replace(config, domain=replace(config.domain, name="mine"))
+    assert "prepare_conformers" not in render_card(other, results, read_published(PUBLISHED))
+
+
+def test_sentences_begin_with_a_capital(shipped):
+    text = text_of(shipped)
+    assert "\nA conformer flow, the velocity of atoms" in text
+    assert "move to a low-energy conformer; its data are QM9 conformers." in text
+    assert "exactly equivariant under rotations and translations (mirror images it tells apart)" in text
 
 
 def test_without_ensembles_the_card_says_so(shipped):

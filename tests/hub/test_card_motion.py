@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import torch
 
 from equizoo.commands.zoo import run_info
-from equizoo.hub import errors
+from equizoo.data.mocap import load_mocap
+from equizoo.hub import card_mocap, errors
 from equizoo.hub.card_published import read_published
 from equizoo.hub.card_text import render_card
 from equizoo.hub.config import parse_config, read_config
 from equizoo.hub.domain import parse_domain
+from equizoo.hub.loading import from_pretrained
 from equizoo.hub.paper_protocol import protocol_table
 from equizoo.hub.readme import MARKERS, fill_readme
+from equizoo.hub.registry import bundled
+from equizoo.hub.strict import read_json
 from tests.hub.card_samples import PUBLISHED, row
 from tests.hub.test_config import VALID
 
+DATA = Path(os.environ.get("EQUIZOO_DATA") or Path(__file__).parents[3] / "shared" / "data")
 EQUIVARIANT, PARTIAL = "`equivariant` (γ = 0)", "`partial` (γ kept)"
 TINY = {
     "data.synthetic": 24,
@@ -69,7 +77,18 @@ def test_a_network_that_needs_its_terms_is_shown_with_them(read, projected, kept
     text, needed = render(config, results), projected > 2 * kept
     assert ('model="egno-tiny", variant="partial")' in text) == needed
     assert ('# or variant="partial"' in text) != needed
-    assert ("projected it is of no use" in text) == needed
+    assert ("without them it is of no use" in text) == needed
+    assert ("but of no use here, see Limitations" in text) == needed
+    assert ("and the `equivariant` variant for those who move in another direction" in text) != needed
+    assert "Trust it for bodies that move the same way (the pipeline warns of others)" in text
+    assert f"**How wrong** (`{'partial' if needed else 'equivariant'}`)" in text
+
+
+def test_what_a_model_that_needs_its_terms_is_worse_than_is_said(read):
+    config, results = read
+    results["variants"]["equivariant"]["score"], results["variants"]["partial"]["score"] = 23.5, 0.2
+    results["baselines"] = {"no motion": 89.801, "constant velocity": 19.802}
+    assert "of no use (worse than constant velocity, without a model)" in render(config, results)
 
 
 def test_both_variants_stand_beside_published_figures_and_baselines(read):
@@ -86,7 +105,8 @@ def test_both_variants_stand_beside_published_figures_and_baselines(read):
     assert row(text, "EGNO + ACE, resilient") == ["published", "23.8 ± 1.5"]
     assert row(text, "no motion") == ["without a model", "8,980"]
     assert "The `partial` variant is below the mean of EGNO + ACE, resilient." in text
-    assert "1 target of CMU motion capture (run)" in text
+    assert "It predicts one target of CMU motion capture (run): position of each joint" in text
+    assert "; without a model, no motion 53 cm, constant velocity 25 cm." in text
     results["variants"]["partial"]["errors"] = {"position": 0.3}
     assert "The `partial` variant is not below" in render(config, results)
 
@@ -97,7 +117,12 @@ def test_a_walk_has_figures_of_its_own_and_says_what_is_assumed(read):
     assert row(text, "EGNO + ACE, resilient") == ["published", "7.4 ± 0.2"]
     assert "assumed to be the sorted order" in text
     assert "Subject 35, walking" in text
+    assert "35.asf and 35_*.amc](http://mocap.cs.cmu.edu/search.php?subjectnumber=35)" in text
+    assert 'figure("walk", 2)' in text
     assert "assumed" not in render(config, results)
+    assert "09.asf and 09_*.amc](http://mocap.cs.cmu.edu/search.php?subjectnumber=9)" in render(
+        config, results
+    )
 
 
 def test_symmetry_is_stated_for_data_and_model(read):
@@ -110,9 +135,13 @@ def test_symmetry_is_stated_for_data_and_model(read):
     assert "every other one is mirrored along its way" in text
     assert "all start frames of each" in text
     assert len(row(text, "`equivariant`", "float64")) == 6
-    assert "What the `equivariant` variant shows is round-off." in render(
-        replace(config, config={**config.config, "height": "none"}), results
+    height = (
+        "exactly equivariant under rotations about the vertical, mirrors in vertical planes and horizontal"
     )
+    assert height in text
+    free = render(replace(config, config={**config.config, "height": "none"}), results)
+    assert "What the `equivariant` variant shows is round-off." in free
+    assert "exactly equivariant under rotations, mirrors and translations" in free
     released = render(replace(config, config={**config.config, "height": "published"}), results)
     assert "depends on the other bodies" in released
 
@@ -133,6 +162,38 @@ def test_other_target_frames_have_no_published_figures(read):
     assert "CMU motion capture (run, frames 16 to 20)" in text
     assert "published figure" not in text
     assert "EGNO + ACE" not in text
+    assert "Few independent samples" not in text
+
+
+@pytest.mark.parametrize(("motion", "trials"), [("run", 3), ("walk", 6)])
+def test_errors_by_recording_are_those_of_the_bundled_checkpoints(read, motion, trials):
+    config, results = read
+    text = render(config if motion == "run" else walking(config), results)
+    few = f"windows that overlap, of {trials} recordings of one person"
+    assert few in text.split("## Errors")[1].split("## Symmetry")[0]
+    assert few in text.split("## Limitations")[1]
+    for name, by_trial in card_mocap._BY_TRIAL[motion].items():
+        measured = read_json(bundled().zoo / f"egno-mocap-{motion}-{name}" / "results.json")
+        assert len(by_trial) == trials
+        mean = 100 * measured["variants"]["equivariant"]["errors"]["position"]
+        assert sum(by_trial) / trials == pytest.approx(mean, abs=0.006)
+    said = {"run": "Strict less ACE is 6.2 ± 4.8", "walk": "Strict less ACE is -0.28 ± 0.21"}
+    assert said[motion] in text
+
+
+@pytest.mark.parametrize("motion", ["run", "walk"])
+def test_errors_by_recording_are_measured_again_where_the_data_are(motion):
+    if not (DATA / f"cmu_{motion}.npz").is_file():
+        pytest.skip("needs the recordings")
+    samples = load_mocap(DATA, motion=motion, split="test")
+    batch = torch.arange(len(samples)).repeat_interleave(samples.pos.shape[1])
+    for name, by_trial in card_mocap._BY_TRIAL[motion].items():
+        model = from_pretrained(f"egno-mocap-{motion}-{name}").eval()
+        with torch.no_grad():
+            last = model(samples.pos.flatten(0, 1), samples.vel.flatten(0, 1), batch)[:, -1]
+        square = (last - samples.target[:, -1].flatten(0, 1)).double().square()
+        measured = 100 * square.unflatten(0, (len(by_trial), -1)).mean((1, 2))
+        assert measured.tolist() == pytest.approx(list(by_trial), abs=0.006)
 
 
 def test_the_readme_has_a_table_a_motion(read):
@@ -159,6 +220,7 @@ def test_runs_of_the_published_protocol_stand_beside_their_motion(tmp_path):
     assert row(text, "position, run")[-4:-1] == ["35.3 ± 1.6", "32.6 ± 1.6", "3,000"]
 
 
+@pytest.mark.filterwarnings("ignore::equizoo.pipelines.DomainWarning")  # a tiny model of made-up bodies
 def test_the_code_on_the_card_runs(read, zoo, shipped, capsys):
     zoo.register(shipped)
     scopes = []

@@ -52,6 +52,7 @@ def test_both_variants_stand_beside_published_figures_and_baselines(read):
     assert row(text, "SEGNN + ACE, γ = 0") == ["published", "3.80 ± 0.17"]
     assert row(text, "no motion") == ["without a model", "98.0"]
     assert row(text, "constant velocity") == ["without a model", "13.4"]
+    assert "1 time unit later: 0.064 length; without a model, no motion 0.31, constant velocity 0.12." in text
     assert "is not below the mean of SEGNN + ACE, γ = 0." in text
     assert "inputs are not centred alike" in text
     assert "One seed: the spread" in text
@@ -83,18 +84,23 @@ def test_gamma_symmetry_and_trust_are_stated(read):
         assert row(text, f"`{layer}`") == ["kept", f"{gamma:.3f}"]
     for dtype in ("float32", "float64"):
         assert len(row(text, "`equivariant`", dtype)) == len(row(text, "`partial`", dtype)) == 3
-    assert "trust ends outside their distribution" in text
+    assert "so it knows no orientation better than another" in text
+    still = results | {"data": results["data"] | {"rotate": False}}
+    assert "trust ends outside their distribution" in render(config, still)
+    assert "exactly equivariant under rotations, mirrors and translations, as cheap" in text
+    uncentred = replace(config, config=config.config | {"centre": "none"})
+    assert "exactly equivariant under rotations and mirrors, as cheap" in render(uncentred, results)
     assert "World: charged, 5 particles; its symmetry: E(3)" in text
     assert "ms a system" in text
     assert "olecule" not in text.replace("segnn-molecules", "")
     del config.variants["partial"]
-    assert "trust ends" not in render(config, results)
+    assert "no orientation better" not in render(config, results)
 
 
 def test_a_broken_world_has_its_own_symmetry_and_no_published_figures(read):
     config, results = read
     text = render(in_world(config, field=0.5), results)
-    assert "1 target of N-body (field 0.5)" in text
+    assert "It predicts one target of N-body (field 0.5): position after 1 time unit." in text
     assert "World: field 0.5, 5 particles; its symmetry: O(2) about z, translations" in text
     assert "cannot represent what breaks it" in text
     assert "published" not in text

@@ -13,7 +13,7 @@ from huggingface_hub import ModelCardData
 from equizoo.hub import cards, errors
 from equizoo.hub.card_published import read_published
 from equizoo.hub.card_tables import number
-from equizoo.hub.config import read_config
+from equizoo.hub.config import Training, read_config
 from tests.hub.card_samples import PUBLISHED, row, trained_checkpoint
 
 
@@ -56,11 +56,40 @@ def test_errors_stand_beside_the_published_ones(read):
         variant["errors"] = {"gap": 0.06123, "U0": 5.0}
     text = render(config, results)
     assert row(text, "gap, HOMO–LUMO gap", "eV") == ["0.0612"] * 2 + ["0.0758 ± 0.0008", "0.0686 ± 0.0011"]
-    assert "below the mean of SchNet + ACE on 1 of 2 targets" in text
-    assert "U0: the published models had to learn an offset" in text
-    assert "Without them it is 1 of 1." in text
+    assert (
+        "The columns compare recipes, not methods.** U0: the published models had to learn an offset" in text
+    )
+    assert "of 2 targets" not in text
     assert "5 seeds" in text
-    assert "one seed (0), one model for 2 targets" in text
+    assert "one seed (0); one model for 2 targets" in text
+    parameters = results["variants"]["equivariant"]["parameters"]
+    assert f"{parameters:,} parameters (published: 127,553); Muon with a cosine schedule; averaged" in text
+    assert "8 features (published: 64); 2 interaction blocks (published: 6)" in text
+
+
+def test_heads_that_know_physics_are_named_beside_published_figures(read):
+    config, results = read
+    assert "a head for each kind of target" not in render(config, results)
+    r2 = replace(config.targets[0], name="r2", unit="a0²")
+    config = replace(config, targets=(r2, config.targets[1]))
+    config = replace(config, config=config.config | {"aggregations": ["extent", "sum"]})
+    results = json.loads(json.dumps(results).replace('"gap"', '"r2"'))
+    results["units"]["r2"] = "a0²"
+    text = render(config, results)
+    assert "a head for each kind of target (r2: extent; the others: sum)" in text
+    assert "r2: its head starts from electrons that sit at the nuclei" in text
+
+
+def test_how_wrong_it_is_stands_at_the_head(read):
+    config, results = read
+    results["variants"]["equivariant"]["errors"] = {"gap": 0.06123, "U0": 0.01672}
+    results["calibration"]["equivariant"]["mmff"]["mae"] = {"gap": 0.204, "U0": 0.134}
+    head = render(config, results).split("# schnet-tiny")[1].split("SchNet, message passing")[0]
+    assert "at their DFT geometries: gap 0.061 eV, U0 0.017 eV." in head
+    assert "made with MMFF94: gap 0.20 eV, U0 0.13 eV." in head
+    assert "**Do not trust it** for other elements than" in head
+    del results["calibration"]
+    assert "MMFF94: gap" not in render(config, results)
 
 
 def test_every_measured_figure_is_there(read):
@@ -87,9 +116,9 @@ def test_every_measured_figure_is_there(read):
     assert "Median CPU time of a forward pass with 1 thread.\n" in text
     assert "with 2 threads, the time of all threads added up." in render(config, results | {"threads": 2})
     assert "64 epochs" in text
-    assert "of the last part" not in text
+    assert re.search(r"- `partial`: the averaged weights of epoch \d+, which was best in validation", text)
     results["cost"]["parts"] = 2
-    assert re.search(r"best validation score, epoch \d+ of the last part", render(config, results))
+    assert re.search(r"epoch \d+ of stage 2, which was best in validation", render(config, results))
     assert "12.3 CPU-hours" in text
     assert config.training.command in text
     assert "64 validation, 64 test" in text
@@ -118,7 +147,25 @@ def test_a_variant_that_was_not_shipped_has_no_column(read):
     del config.variants["partial"]
     text = render(config, results)
     assert "`partial` (γ kept)" not in text
-    assert "so there is no `partial` variant" in text
+    assert re.search(r"No \|γ\| is above [0-9.]+ in the averaged weights of epoch \d+, .* no `partial`", text)
+
+
+def test_a_network_without_branches_has_no_gamma(read):
+    config, results = read
+    assert "- `equivariant`: without branches (γ = 0): exactly invariant under rotations" in render(*read)
+    assert "- `partial`: with its branches, at the γ of the averaged weights of epoch" in render(*read)
+    del config.variants["partial"], results["variants"]["partial"]
+    config = replace(config, method="none", training=Training("python -m equizoo.training schnet-qm9-strict"))
+    text = render(config, results | {"method": "none"})
+    assert "exactly invariant under rotations, mirrors and translations; there are no relaxed layers." in text
+    assert "γ" not in text
+
+
+def test_what_to_install_and_what_the_pipeline_takes_and_gives_is_said(read):
+    text = render(*read)
+    assert '```bash\npip install "equizoo[molecules]"' in text
+    assert "The pipeline takes a SMILES string" in text
+    assert "It gives a dict a molecule. `properties` has for each target `value`, `unit`" in text
 
 
 def test_folded_layers_are_named(read):

@@ -94,7 +94,7 @@ def test_the_card_of_a_checkpoint_that_is_gone_goes(root, zoo, shipped):
     zoo.path.unlink()
     shutil.rmtree(zoo.zoo)
     cards.write_cards(zoo, root)
-    assert sorted(p.name for p in (root / "model_cards").glob("*.md")) == ["about.md"]
+    assert sorted(p.name for p in (root / "model_cards").glob("*.md")) == ["README.md", "about.md"]
     assert (root / "README.md").read_text() == README
 
 

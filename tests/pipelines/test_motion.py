@@ -156,7 +156,10 @@ def test_bodies_unlike_those_of_the_training_set_are_flagged(predict: MotionFore
     assert "moves 90° off" in partial.forecast(turned).domain_reason
     assert partial.forecast(recording(degrees=5)).in_domain
     assert "knows the direction" in partial.forecast(turned).domain_reason
-    assert "not exactly equivariant" in partial.forecast(frames).caution
+    assert "use the equivariant variant for any other" in partial.forecast(frames).caution
+    scores = {"equivariant": {"score": 34.0, "errors": {}}, "partial": {"score": 0.2, "errors": {}}}
+    useless = pipeline("motion-forecasting", Drift(relaxed=True), results={"variants": scores})
+    assert useless.caution.endswith("trust it for bodies that move the way those of its training set do")
     away = frames + np.array([50.0, 0, 0])
     assert partial.forecast(away).in_domain
     assert "at x = 5" in released.forecast(away).domain_reason
@@ -170,7 +173,12 @@ def test_bodies_unlike_those_of_the_training_set_are_flagged(predict: MotionFore
 
 
 def test_errors_of_the_checkpoint_come_along() -> None:
-    results = {"variants": {"equivariant": {"errors": {"position": 0.3}}, "partial": {"errors": {}}}}
+    results = {
+        "variants": {
+            "equivariant": {"errors": {"position": 0.3}, "score": 0.3},
+            "partial": {"errors": {}, "score": 0.3},
+        }
+    }
     assert pipeline("motion-forecasting", Drift(), results=results).test_mse == 0.3
     assert pipeline("motion-forecasting", Drift(relaxed=True), results=results).test_mse is None
 

@@ -140,7 +140,12 @@ def test_partial_variants_and_unusual_systems_are_flagged(predict: ParticleForec
 
 
 def test_errors_of_the_checkpoint_come_along() -> None:
-    results = {"variants": {"equivariant": {"errors": {"position": 0.004}}, "partial": {"errors": {}}}}
+    results = {
+        "variants": {
+            "equivariant": {"errors": {"position": 0.004}, "score": 0.004},
+            "partial": {"errors": {}, "score": 0.004},
+        }
+    }
     assert build(results=results).test_mse == 0.004
     assert build(relaxed=True, results=results).test_mse is None
 

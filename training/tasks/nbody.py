@@ -91,7 +91,8 @@ class NBodyTask:
             )
         self.world = _world(self.options.world)
         self.duration = round(FRAME * (self.options.end - self.options.start), 10)
-        self.targets = [Target("position", "length", f"position after {self.duration:g} time units")]
+        units = "time unit" if self.duration == 1 else "time units"
+        self.targets = [Target("position", "length", f"position after {self.duration:g} {units}")]
         self._splits: dict[str, NBodySet] = {}
         self.train = self.split("train")
         self.n_train = len(self.train)
