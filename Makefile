@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 define MOLECULES
 CCO ethanol
 c1ccccc1 benzene
@@ -20,7 +21,9 @@ export MOLECULES
 install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c "$(RECENT)" 2>/dev/null || { rm -rf $(VENV); $(PYTHON) -c "$(RECENT)" || \
+	  { echo "equizoo needs Python 3.11 or later; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }; \
+	  $(PYTHON) -m venv $(VENV); }
 	$(PIP) install --constraint constraints.txt torch
 	$(PIP) install --constraint constraints.txt --editable ".[all,test,dev]"
 	touch $@

@@ -7,6 +7,7 @@ input was answered, 1 failed, 2 wrong usage, 3 some inputs were answered and som
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -63,6 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         no bundled model matches
         0
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a stream that is not UTF-8 has no γ, and no Å
     args, rest = build_parser().parse_known_args(argv)
     try:
         if args.command in ("train", "evaluate"):

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -78,11 +79,17 @@ def run(*arguments):
     return cli.main([str(argument) for argument in arguments])
 
 
-def shell(*arguments, text=None):
+def shell(*arguments, text=None, **environment):
     """Run the command line as a user does."""
-    command = [sys.executable, "-m", "equizoo.cli", *map(str, arguments)]
     return subprocess.run(  # noqa: S603
-        command, cwd=Path(__file__).parents[1], input=text, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "equizoo", *map(str, arguments)],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, **environment},
+        input=text,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=120,
     )
 
 
@@ -213,6 +220,38 @@ def test_predict_reads_standard_input(checkpoint):
     done = shell("predict", "-", "--model", checkpoint, "--json", text="CCO\n\nCC\n")
     assert done.returncode == 0, done.stderr
     assert [answer["input"] for answer in json.loads(done.stdout)] == ["CCO", "CC"]
+
+
+def test_a_stream_that_is_not_utf8_loses_signs_only(checkpoint, tmp_path):
+    done = shell(
+        "predict", "CCO", "--model", checkpoint, "--csv", tmp_path / "a.csv", PYTHONIOENCODING="cp1252"
+    )
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()) == 2
+
+
+def test_files_are_written_before_anything_is_printed(checkpoint, particles, capfd, tmp_path, monkeypatch):
+    def closed(*_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("equizoo.pipelines.report.format_table", closed)
+    monkeypatch.setattr("equizoo.pipelines.particles_report.format_forecasts", closed)
+    monkeypatch.setattr(cli.os, "dup2", lambda *_: None)
+    run("predict", "CCO", "--model", checkpoint, "--csv", tmp_path / "a.csv")
+    task = ["--task", "particle-forecasting", "--model", particles / "model"]
+    run("predict", particles / "good.npz", *task, "--csv", tmp_path / "b.csv")
+    assert (tmp_path / "a.csv").is_file() and (tmp_path / "b.csv").is_file()
+
+
+def test_nothing_on_standard_input_is_no_answer(checkpoint):
+    done = shell("predict", "-", "--model", checkpoint, text="\n")
+    assert (done.returncode, "standard input has no molecules" in done.stderr) == (1, True)
+
+
+def test_a_read_only_folder_is_named_before_the_work(checkpoint, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert run("predict", "CCO", "--model", checkpoint, "--csv", tmp_path / "a.csv") == 1
+    assert "a.csv: its folder is read-only" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

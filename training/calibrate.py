@@ -21,6 +21,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from equizoo.hub.errors import EquizooError
 from equizoo.training.config import ConfigError
 from equizoo.training.runfolder import RunFolder
 from equizoo.training.tasks.geometries import molecules_with_geometry
@@ -129,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             variant: calibrate(model, trained.task, arguments.sources, n=arguments.n, cache=arguments.cache)
             for variant, model in trained.models.items()
         }
-    except (ValueError, FileNotFoundError) as error:
+    except (EquizooError, ValueError, FileNotFoundError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     RunFolder(arguments.folder).write_measured("calibration.json", measured)

@@ -14,9 +14,10 @@ from typing import Any
 
 from torch import nn
 
+from equizoo.hub.errors import EquizooError
 from equizoo.relaxation.layer import relaxations
 from equizoo.relaxation.project import fold
-from equizoo.training.config import ConfigError, RunConfig, load_recipe
+from equizoo.training.config import ConfigError, RunConfig, load_recipe, recipe_path
 from equizoo.training.evaluate import evaluate
 from equizoo.training.runfolder import RunFolder, flatten, write_json
 from equizoo.training.start import cost, method_name, stages
@@ -84,7 +85,7 @@ def publish(
     trained = load_trained(run, data)
     config, name = trained.config, name or trained.name
     trained.task.check_publishable(name)
-    recipe = recipe or name
+    recipe = _known(recipe or name)
     folder, results = RunFolder(run), _measured(run, data)
     seeds = [_seed(results), *(_seed(_same_experiment(other, run, data)) for other in others)]
     parts = ("calibration", "robustness", "ensembles")
@@ -112,6 +113,14 @@ def publish(
     added |= {part: measured for part, measured in more.items() if measured}
     write_json(out / "results.json", results | added)
     return out
+
+
+def _known(recipe: str) -> str:
+    try:
+        recipe_path(recipe)
+    except ConfigError as error:
+        raise ConfigError(f"{error} For a run of a file of your own, give it: --recipe FILE.yaml") from None
+    return recipe
 
 
 def _partial(trained: Trained, tolerance: float) -> dict[str, nn.Module]:
@@ -184,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_argument("run", help="run folder")
     options.add_argument("out", help="checkpoint folder to write")
     options.add_argument("--name", help="name of the checkpoint (default: the run's)")
-    options.add_argument("--recipe", help="bundled recipe that the run started from (default: the name)")
+    options.add_argument("--recipe", help="its recipe, bundled or a file (default: the name)")
     options.add_argument("--command", help="what made the run, if it was not one command, as when resumed")
     options.add_argument("--others", nargs="*", default=[], help="runs that differ in their seed only")
     options.add_argument("--data", help="folder of the data set (default: $EQUIZOO_DATA)")
@@ -201,7 +210,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             data=data,
             others=arguments.others,
         )
-    except (ValueError, FileNotFoundError) as error:
+    except (EquizooError, ValueError, FileNotFoundError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     log.info("wrote %s; to bundle it, call equizoo.hub.register on it", arguments.out)

@@ -34,13 +34,13 @@ def predict_conformers(predict: Any, args: argparse.Namespace) -> tuple[int, int
 
     given = {name: getattr(args, name) for name in _OPTIONS if getattr(args, name) is not None}
     answers = predict(expand_inputs(args.inputs), **given)
-    if args.json:
-        print_json([answer.record() | {"caution": predict.caution} for answer in answers])
-    else:
-        print(format_conformers(answers, predict.caution))
     if args.csv:
         write_table(answers, args.csv)
     answered = sum(answer.ok for answer in answers)
     if args.out and answered:
         write_conformers(answers, args.out)
+    if args.json:
+        print_json([answer.record() | {"caution": predict.caution} for answer in answers])
+    else:
+        print(format_conformers(answers, predict.caution))
     return answered, len(answers)

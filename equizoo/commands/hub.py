@@ -47,11 +47,12 @@ def add_publish(commands: Any) -> None:
         "publish",
         help="publish a checkpoint or a run on the Hub",
         description="Check a checkpoint and send it to the Hub in one commit: card, config.json, the weights "
-        "of each variant, results.json and plots. A run of a bundled recipe is made a checkpoint first; for "
-        "a run with several seeds or another name, write one with `python -m equizoo.training.publish`.",
+        "of each variant, results.json and plots. A run is made a checkpoint first; for one with several "
+        "seeds or another name, write it with `python -m equizoo.training.publish`.",
     )
     parser.add_argument("source", help="run folder, bundled name or checkpoint folder")
     parser.add_argument("--repo", required=True, metavar="ORG/NAME", help="repository on the Hub")
+    parser.add_argument("--recipe", help="of a run: the recipe, bundled or a file (default: the run's name)")
     parser.add_argument("--private", action="store_true", help="make a new repository private")
     parser.add_argument("--revision", metavar="BRANCH", help="branch to publish to, made if it is not there")
     parser.add_argument("--dry-run", action="store_true", help="check all, list the files, send nothing")
@@ -63,7 +64,7 @@ def run_publish(args: argparse.Namespace) -> int:
     """Publish a checkpoint and print the files and the address of the commit."""
     from equizoo.hub.upload import collect, push
 
-    with _checkpoint(args.source) as folder:
+    with _checkpoint(args.source, args.recipe) as folder:
         if not (folder / "results.json").is_file():
             raise PublishError(f"{args.source!r} has no results.json: run `equizoo evaluate` on it first")
         entries = bundled().entries()
@@ -83,7 +84,7 @@ def run_publish(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _checkpoint(source: str) -> Iterator[Path]:
+def _checkpoint(source: str, recipe: str | None) -> Iterator[Path]:
     """Give the checkpoint folder of a name or a folder, or a temporary one that is made from a run."""
     folder = Path(source).expanduser()
     if not (folder / "config.yaml").is_file():
@@ -96,7 +97,7 @@ def _checkpoint(source: str) -> Iterator[Path]:
     from equizoo.training.publish import publish
 
     with tempfile.TemporaryDirectory() as temporary:
-        made = publish(folder, Path(temporary) / "checkpoint")
+        made = publish(folder, Path(temporary) / "checkpoint", recipe=recipe)
         for plot in sorted((folder / "plots").glob("*.png")):
             (made / "plots").mkdir(exist_ok=True)
             shutil.copyfile(plot, made / "plots" / plot.name)

@@ -21,6 +21,9 @@ def expand_inputs(arguments: Sequence[str]) -> list[Any]:
     """Return the molecules of a command: in place of ``-`` those of standard input, read as a ``.smi`` file.
 
     A line of standard input may also be the name of a file.
+
+    Raises:
+        ValueError: There are none.
     """
     from equizoo.pipelines.molecules_input import is_path
     from equizoo.pipelines.readers import read_smi
@@ -30,6 +33,8 @@ def expand_inputs(arguments: Sequence[str]) -> list[Any]:
         entries = read_smi(sys.stdin.read(), "standard input") if argument == "-" else ()
         inputs += [entry.item if is_path(entry.item) else entry for entry in entries]
         inputs += [argument] if argument != "-" else []
+    if not inputs:
+        raise ValueError("standard input has no molecules")
     return inputs
 
 

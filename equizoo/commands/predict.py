@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ def add_predict(commands: Any) -> None:
     parser = commands.add_parser(
         "predict",
         help="predict for SMILES strings or files",
-        description="Predict the properties of molecules, with units, test errors and 90 %% intervals; "
+        description="Predict the properties of molecules, with units, test errors and 90 % intervals; "
         "or, with --task particle-forecasting, where charged particles will be; "
         "or, with --task point-cloud-classification, what clouds of points show; "
         "or, with --task motion-forecasting, how a body moves on; "
@@ -127,6 +128,8 @@ def _check_files(args: argparse.Namespace) -> None:
             raise FileNotFoundError(f"cannot write {path}: there is no such folder")
         if Path(path).is_dir():
             raise IsADirectoryError(f"cannot write {path}: it is a folder; name a file in it")
+        if not os.access(Path(path).absolute().parent, os.W_OK):
+            raise PermissionError(f"cannot write {path}: its folder is read-only")
     from equizoo.pipelines.writing import FIGURES, MOTION_FIGURES, check_ending
 
     if args.plot and args.task == "conformers":
@@ -144,14 +147,14 @@ def _molecules(predict: Any, args: argparse.Namespace) -> tuple[int, int]:
     from equizoo.pipelines.report import format_table, plot_results, write_csv
 
     results = predict(expand_inputs(args.inputs))
-    if args.json:
-        print_json(results)
-    else:
-        print(format_table(results))
     if args.csv:
         write_csv(results, args.csv)
     if args.plot:
         plot_results(results, args.plot)
+    if args.json:
+        print_json(results)
+    else:
+        print(format_table(results))
     return sum(result["ok"] for result in results), len(results)
 
 
@@ -171,14 +174,14 @@ def _particles(predict: Any, args: argparse.Namespace) -> tuple[int, int]:
         else:
             forecasts.append((Path(path).name, forecast))
             records += [{"input": path, "ok": True, "error": None} | one for one in forecast.records()]
-    if args.json:
-        print_json(records)
-    elif forecasts:
-        print(format_forecasts(forecasts))
     if args.csv:
         write_forecasts(forecasts, args.csv)
     if args.plot:
         plot_forecasts(forecasts, args.plot)
+    if args.json:
+        print_json(records)
+    elif forecasts:
+        print(format_forecasts(forecasts))
     return len(forecasts), len(args.inputs)
 
 
@@ -199,14 +202,14 @@ def _motions(predict: Any, args: argparse.Namespace) -> tuple[int, int]:
         else:
             forecasts.append(forecast)
             records.append({"input": path, "ok": True, "error": None} | forecast.record())
-    if args.json:
-        print_json(records)
-    elif forecasts:
-        print(format_motions(forecasts))
     if args.csv:
         write_motions(forecasts, args.csv)
     if args.plot:
         plot_motions(forecasts, args.plot)
+    if args.json:
+        print_json(records)
+    elif forecasts:
+        print(format_motions(forecasts))
     return len(forecasts), len(args.inputs)
 
 
@@ -219,14 +222,14 @@ def _clouds(predict: Any, args: argparse.Namespace) -> tuple[int, int]:
     if top_k < 1:
         raise ValueError(f"--top-k must be at least 1, got {top_k}")
     answers = predict.classify(args.inputs)
-    if args.json:
-        print_json([answer.record(top_k) | {"caution": predict.caution} for answer in answers])
-    else:
-        print(format_classes(answers, top_k, predict.test_error, predict.caution))
     if args.csv:
         write_classes(answers, args.csv, top_k)
     if args.plot:
         plot_classes(answers, args.plot, top_k)
+    if args.json:
+        print_json([answer.record(top_k) | {"caution": predict.caution} for answer in answers])
+    else:
+        print(format_classes(answers, top_k, predict.test_error, predict.caution))
     return sum(answer.ok for answer in answers), len(answers)
 
 

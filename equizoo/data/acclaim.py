@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 LARGEST_FILE = 64 * 2**20
@@ -13,8 +15,8 @@ Lines = list[tuple[int, list[str]]]
 """Numbers and words of lines."""
 
 
-def read_lines(path: str | os.PathLike[str]) -> Lines:
-    """Return number and words of the lines that are neither empty nor comments.
+def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield number and words of the lines that are neither empty nor comments; comments may have any bytes.
 
     Raises:
         ValueError: The file is too large or no text.
@@ -24,12 +26,13 @@ def read_lines(path: str | os.PathLike[str]) -> Lines:
         data = file.read(LARGEST_FILE + 1)
     if len(data) > LARGEST_FILE:
         raise ValueError(f"larger than {LARGEST_FILE >> 20} MB; cut the recording into pieces")
-    try:
-        text = data.decode("ascii")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not a text file: byte {error.start} is no ASCII character") from None
-    lines = enumerate(text.splitlines(), 1)
-    return [(number, words) for number, line in lines if (words := line.split("#", 1)[0].split())]
+    text = io.TextIOWrapper(io.BytesIO(data.removeprefix(b"\xef\xbb\xbf")), encoding="latin-1")
+    for number, line in enumerate(text, 1):
+        content = line.split("#", 1)[0]
+        if not content.isascii():
+            raise ValueError(f"not a text file: line {number} has a byte that is no ASCII character")
+        if words := content.split():
+            yield number, words
 
 
 def parse_number(text: str, line: int) -> float:

@@ -53,7 +53,11 @@ def read_motion(
 
 
 def joint_positions(bones: Sequence[Bone], motion: Sequence[np.ndarray]) -> np.ndarray:
-    """Return ``(F, J, 3)`` positions from the channels ``(F, ·)`` of each bone [length, rad]."""
+    """Return ``(F, J, 3)`` positions from the channels ``(F, ·)`` of each bone [length, rad].
+
+    Raises:
+        ValueError: A position is too large to be a finite number.
+    """
     frames = len(motion[0])
     positions = np.zeros((frames, len(bones), 3))
     turns: list[np.ndarray] = []
@@ -65,8 +69,12 @@ def joint_positions(bones: Sequence[Bone], motion: Sequence[np.ndarray]) -> np.n
             positions[:, k] = np.stack([channels[axis] for axis in ROOT_CHANNELS[:3]], 1)
         else:
             turn = turns[bone.parent] @ turn
-            positions[:, k] = positions[:, bone.parent] + turn @ bone.offset
+            with np.errstate(over="ignore", invalid="ignore"):
+                positions[:, k] = positions[:, bone.parent] + turn @ bone.offset
         turns.append(turn)
+    bad = ~np.isfinite(positions).all((1, 2))
+    if bad.any():
+        raise ValueError(f"the positions of frame {bad.argmax() + 1} are too large to be finite numbers")
     return positions
 
 
@@ -85,13 +93,13 @@ def read_amc(path: str | os.PathLike[str], bones: Sequence[Bone]) -> list[np.nda
             the line.
         OSError: The file cannot be read.
     """
-    unit = ANGLES["deg"]
+    unit = bones[0].unit
     moving = {bone.name: len(bone.channels) for bone in bones if bone.channels}
     frames: list[dict[str, list[float]]] = []
     number = last = 0
     for number, words in read_lines(path):
         if words[0].startswith(":"):
-            unit = ANGLES["rad"] if words[0].upper() == ":RADIANS" else unit
+            unit = {":DEGREES": ANGLES["deg"], ":RADIANS": ANGLES["rad"]}.get(words[0].upper(), unit)
         elif len(words) == 1 and words[0].isdecimal():
             _check_complete(frames, moving, number)
             if frames and int(words[0][:20]) != last + 1:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from equizoo.data.acclaim import Lines, parse_number, read_lines
 
 MOST_BONES = 256
+MOST_LINES = 100_000
 ROOT_CHANNELS = ("tx", "ty", "tz", "rx", "ry", "rz")
 AXES = ("rx", "ry", "rz")
 ANGLES = {"deg": math.pi / 180, "rad": 1.0}
@@ -31,6 +33,7 @@ class Bone:
         offset: (3,) from the joint of the parent to its own, when no angle is recorded [length].
         frame: (3, 3) rotation C of the frame in which the angles are meant.
         channels: What a line of a recording holds for the bone, such as ``("rx", "rz")``.
+        unit: Unit of the angles of a recording that does not state its own [rad].
     """
 
     name: str
@@ -38,6 +41,7 @@ class Bone:
     offset: np.ndarray
     frame: np.ndarray
     channels: tuple[str, ...]
+    unit: float = ANGLES["deg"]
 
 
 def rotation(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -71,11 +75,11 @@ def read_asf(path: str | os.PathLike[str]) -> tuple[Bone, ...]:
     for name in ("root", "bonedata", "hierarchy"):
         if name not in sections:
             raise ValueError(f"no section :{name}; a skeleton (.asf) has one")
-    units = {words[0]: words[1] for _, words in sections.get("units", []) if len(words) > 1}
-    angle = ANGLES.get(units.get("angle", "deg"))
+    units = {words[0].lower(): words[1] for _, words in sections.get("units", []) if len(words) > 1}
+    angle = ANGLES.get(units.get("angle", "deg").lower())
     if angle is None:
         raise ValueError(f"angles are in deg or rad, got {units['angle']!r}")
-    data = {"root": Bone("root", -1, np.zeros(3), np.eye(3), _root_channels(sections["root"]))}
+    data = {"root": Bone("root", -1, np.zeros(3), np.eye(3), _root_channels(sections["root"]), angle)}
     for bone in _bone_data(sections["bonedata"], angle):
         if bone.name in data:
             raise ValueError(f"there are two bones named {bone.name!r}")
@@ -85,10 +89,12 @@ def read_asf(path: str | os.PathLike[str]) -> tuple[Bone, ...]:
     return _ordered(data, _hierarchy(sections["hierarchy"], data))
 
 
-def _sections(lines: Lines) -> dict[str, Lines]:
+def _sections(lines: Iterable[tuple[int, list[str]]]) -> dict[str, Lines]:
     sections: dict[str, Lines] = {}
     name = ""
     for number, words in lines:
+        if number > MOST_LINES:
+            raise ValueError(f"more than {MOST_LINES} lines; a skeleton (.asf) is shorter")
         if words[0].startswith(":"):
             name = words[0][1:].lower()
             if name in sections:
@@ -147,15 +153,16 @@ def _bone(fields: dict[str, list[str]], angle: float, line: int) -> Bone:
     (name,), axis = fields["name"], fields["axis"]
     _check_order(axis, line)
     frame = rotation(*np.array([[parse_number(value, line)] for value in axis[:3]]) * angle)[0]
-    offset = parse_number(fields["length"][0], line) * np.array(
-        [parse_number(x, line) for x in fields["direction"]]
-    )
+    length = parse_number(fields["length"][0], line)
+    offset = np.array([length * parse_number(x, line) for x in fields["direction"]])
+    if not np.isfinite(offset).all():
+        raise ValueError(f"the bone that ends in line {line} is too long")
     channels = tuple(value.lower() for value in fields.get("dof", []))
     if len(set(channels)) != len(channels) or set(channels) - set(AXES):
         raise ValueError(
             f"{name!r}: only the angles rx, ry, rz of a bone are supported, got {list(channels)}"
         )
-    return Bone(name, -1, offset, frame, channels)
+    return Bone(name, -1, offset, frame, channels, angle)
 
 
 def _hierarchy(lines: Lines, data: dict[str, Bone]) -> dict[str, list[str]]:
@@ -184,7 +191,7 @@ def _ordered(data: dict[str, Bone], children: dict[str, list[str]]) -> tuple[Bon
         name, parent = waiting.pop()
         bone = data[name]
         waiting += [(child, len(ordered)) for child in reversed(children[name])]
-        ordered.append(Bone(name, parent, bone.offset, bone.frame, bone.channels))
+        ordered.append(replace(bone, parent=parent))
     if len(ordered) < len(data):
         lost = sorted(set(data) - {bone.name for bone in ordered})
         raise ValueError(f"{', '.join(lost[:5])} do not hang on the root")

@@ -10,7 +10,6 @@ References:
 
 from __future__ import annotations
 
-import gzip
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,10 +19,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from equizoo.data.conformer_ensemble import Ensemble
+from equizoo.data.conformers import ConformerSet
 from equizoo.data.geometry_graphs import label_double_bonds, molecule_from_bonds, order_of_atoms
 from equizoo.data.molecule_graphs import molecule_graph, stereo_kept
 from equizoo.data.qm9 import standard_split
-from equizoo.data.qm9_files import read_prepared
+from equizoo.data.qm9_files import read_prepared, read_smiles_table
 
 _HUTCHISON_ENERGY = "dlpno"
 
@@ -66,27 +67,56 @@ def read_ensembles(path: Path) -> list[Reference]:
     Args:
         path: The file: ``smiles``, ``index``, ``n_atoms``, ``n_confs``, ``pos`` (R, 3) [Å] with the
             conformers of a molecule one after another, ``energy`` [kcal/mol]. Atoms are in the order of
-            ``Chem.AddHs(Chem.MolFromSmiles(smiles))``.
+            ``Chem.AddHs(Chem.MolFromSmiles(smiles))``. A file of :mod:`equizoo.data.ensemble_builder` is
+            read as well.
 
     Returns:
-        The molecules; ``name`` is the number of the molecule in QM9.
+        The molecules; ``name`` is the number of the molecule in QM9, and the SMILES in a file of the builder,
+        which has no numbers.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The file is damaged.
     """
-    from rdkit import Chem
-
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing; make it: python -m equizoo.data.ensemble_builder SMILES_FILE --out {path}"
+        )
+    with _opened(path) as arrays:
+        built = "counts" in arrays
+    if built:
+        return [_built(path, row, one) for row, one in enumerate(ConformerSet.load(path))]
     with _opened(path) as arrays:
         smiles, index, pos, energy = (arrays[name] for name in ("smiles", "index", "pos", "energy"))
         atoms, confs = arrays["n_atoms"].astype(np.int64), arrays["n_confs"].astype(np.int64)
         row, first, made = _cuts(atoms * confs), _cuts(confs), []
         for i, text in enumerate(smiles.tolist()):
-            mol = Chem.AddHs(Chem.MolFromSmiles(text))
+            mol = _with_hydrogens(text, i)
             conformers = pos[row[i] : row[i + 1]].reshape(confs[i], mol.GetNumAtoms(), 3)
             energies = energy[first[i] : first[i + 1]]
             made.append(Reference(text, mol, conformers.astype(np.float64), energies, str(index[i])))
     return made
+
+
+def _with_hydrogens(smiles: str, row: int) -> Any:
+    from rdkit import Chem, rdBase
+
+    with rdBase.BlockLogs():
+        mol = Chem.MolFromSmiles(smiles)
+    if mol is None:
+        raise ValueError(f"row {row}: {smiles!r} is no SMILES")
+    return Chem.AddHs(mol)
+
+
+def _built(path: Path, row: int, ensemble: Ensemble) -> Reference:
+    try:
+        mol = _with_hydrogens(ensemble.smiles, row)
+        if [atom.GetAtomicNum() for atom in mol.GetAtoms()] != ensemble.graph.z.tolist():
+            raise ValueError(f"row {row}: its atoms are not in the order of {ensemble.smiles!r}")
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged or something else: {error}") from error
+    conformers = ensemble.conformers.astype(np.float64)
+    return Reference(ensemble.smiles, mol, conformers, ensemble.energy, ensemble.smiles)
 
 
 def read_qm9_geometries(folder: Path, numbers: np.ndarray) -> Iterator[Reference | None]:
@@ -103,14 +133,18 @@ def read_qm9_geometries(folder: Path, numbers: np.ndarray) -> Iterator[Reference
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: A file is damaged, or lacks a molecule.
+        ValueError: A file is damaged, or lacks a molecule or the column of the SMILES of the geometries.
     """
     from rdkit import Chem, rdBase
 
     raw = read_prepared(folder / "qm9.npz")
-    with gzip.open(folder / "qm9_smiles.tsv.gz", "rt", encoding="utf-8") as file:
-        rows = [line.rstrip("\n").split("\t") for line in file]
-    texts = {int(row[0]): row[-1] for row in rows[1:]}
+    table = read_smiles_table(folder / "qm9_smiles.tsv.gz")
+    if any(len(columns) < 2 for columns in table.values()):
+        raise ValueError(
+            f"{folder / 'qm9_smiles.tsv.gz'} has no third column, the SMILES of the geometries; make it "
+            "again from dsgdb9nsd.xyz.tar.bz2 with equizoo.data.qm9_files.write_prepared"
+        )
+    texts = {number: columns[1] for number, columns in table.items()}
     places, row = {int(k): i for i, k in enumerate(raw.index)}, _cuts(raw.n_atoms)
     for number in np.asarray(numbers).tolist():
         if number not in places or number not in texts:

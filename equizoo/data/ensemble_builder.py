@@ -150,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     for one, reason in reasons.items():
         log.warning("%s: %s", one, reason)
-    log.info("%s: %d molecules", given.out, len(smiles) - len(reasons))
+    log.info("%s: %d molecules", given.out, sum(one not in reasons for one in smiles))
     return 0
 
 

@@ -83,8 +83,8 @@ def make_ensemble(smiles: str, settings: EnsembleSettings = STANDARD) -> Ensembl
         The ensemble, its atoms in the order of ``Chem.AddHs(Chem.MolFromSmiles(smiles))``.
 
     Raises:
-        NoEnsemble: The molecule is none of those, cannot be embedded, or has no MMFF94 parameters; or none of
-            its conformers survived.
+        NoEnsemble: The molecule is none of those, has a bond that is not single, double, triple or aromatic,
+            cannot be embedded, or has no MMFF94 parameters; or none of its conformers survived.
         ImportError: GFN2-xTB is asked for, and tblite is not installed.
 
     Example:
@@ -93,7 +93,10 @@ def make_ensemble(smiles: str, settings: EnsembleSettings = STANDARD) -> Ensembl
         ((12, 3), 0.0)
     """
     mol = _checked(smiles)
-    graph = molecule_graph(mol)
+    try:
+        graph = molecule_graph(mol)
+    except ValueError as error:
+        raise NoEnsemble(str(error)) from error
     symmetries = graph_symmetries(graph)
     pos = embed_many(mol, settings.embeddings, settings.seed)
     if not len(pos):

@@ -43,13 +43,13 @@ def read_geom(path: Path, most: int | None = 30, molecules: int | None = None) -
         molecules: Number of molecules to read; all unless given.
 
     Yields:
-        Each molecule, its conformers lowest energy first; None where RDKit does not read its SMILES, or no
-        conformer has the bonds and the stereochemistry of the SMILES.
+        Each molecule, its conformers lowest energy first; None where RDKit does not read its SMILES, or none
+        of these conformers has the bonds and the stereochemistry of the SMILES.
 
     Raises:
         FileNotFoundError: There is no such file.
         ImportError: msgpack is not installed.
-        ValueError: The file is damaged or something else.
+        ValueError: The file is damaged, ends early or is something else.
     """
     try:
         import msgpack
@@ -58,11 +58,19 @@ def read_geom(path: Path, most: int | None = 30, molecules: int | None = None) -
     with _opened(path) as file:
         blocks = msgpack.Unpacker(file, max_buffer_size=_LARGEST_BLOCK, raw=False, strict_map_key=False)
         try:
-            entries = (entry for block in blocks for entry in block.items())
-            for smiles, record in islice(entries, molecules):
+            for smiles, record in islice(_entries(blocks, file), molecules):
                 yield _reference(smiles, record["conformers"], most)
         except (msgpack.UnpackException, AttributeError, KeyError, TypeError, ValueError, EOFError) as error:
             raise ValueError(f"{path} is damaged or no file of GEOM: {error!r}") from error
+
+
+def _entries(blocks: Any, file: IO[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
+    whole = 0  # bytes of the blocks that are complete
+    for block in blocks:
+        whole = blocks.tell()
+        yield from block.items()
+    if not whole or whole != file.tell():
+        raise ValueError(f"it ends within a block of molecules, after byte {whole}")
 
 
 @contextmanager
@@ -94,7 +102,8 @@ def _reference(smiles: str, conformers: list[dict[str, Any]], most: int | None) 
     best = sorted(conformers, key=lambda one: -one["boltzmannweight"])[:most]
     rows = np.array([one["xyz"] for one in best], dtype=np.float64)  # (K, N, 4)
     energy = np.array([one["relativeenergy"] for one in best], dtype=np.float64)
-    order = order_of_atoms(mol, rows[0, :, 0].astype(np.int64), rows[0, :, 1:])
+    orders = (order_of_atoms(mol, row[:, 0].astype(np.int64), row[:, 1:]) for row in rows)
+    order = next((one for one in orders if one is not None), None)
     if order is None:
         return None
     graph, pos = molecule_graph(mol), rows[:, order, 1:]

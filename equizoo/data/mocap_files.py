@@ -49,11 +49,13 @@ class Trials(NamedTuple):
         names: What each recording is called.
         pos: ``(F, J, 3)`` float32 joint positions of each recording [length], at 120 frames a second.
         joints: Names of the J joints.
+        skipped: Whether the frames that the published preparation leaves out are left out.
     """
 
     names: tuple[str, ...]
     pos: tuple[np.ndarray, ...]
     joints: tuple[str, ...]
+    skipped: bool = False
 
 
 def how_to_get(motion: str, folder: str) -> str:
@@ -109,7 +111,10 @@ def read_original(folder: Path, motion: str) -> Trials:
     try:
         bones, pos = read_asf(path), []
         for path in paths:
-            pos.append(joint_positions(bones, read_amc(path, bones)).astype(np.float32))
+            with np.errstate(over="ignore"):
+                pos.append(joint_positions(bones, read_amc(path, bones)).astype(np.float32))
+            if not np.isfinite(pos[-1]).all():
+                raise ValueError("a position is too large to be a finite number of 32 bits")
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     return Trials(RECORDINGS[motion], tuple(pos), tuple(bone.name for bone in bones))
@@ -124,6 +129,7 @@ def write_prepared(trials: Trials, path: str | os.PathLike[str]) -> None:
             trial_offset=np.cumsum([0, *map(len, trials.pos)]).astype(np.int32),
             trial_names=np.array(trials.names),
             joint_names=np.array(trials.joints),
+            skipped=np.array(trials.skipped),
         )
 
 
@@ -140,6 +146,7 @@ def read_prepared(path: Path) -> Trials:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             pos, ends = arrays["pos"], arrays["trial_offset"].astype(np.int64)
             names, joints = (tuple(map(str, arrays[key].tolist())) for key in ("trial_names", "joint_names"))
+            skipped = bool(arrays["skipped"]) if "skipped" in arrays else False
     except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} is no file of prepared recordings: {error}") from error
     if pos.ndim != 3 or pos.shape[1:] != (len(joints), 3) or pos.dtype != np.float32:
@@ -148,10 +155,13 @@ def read_prepared(path: Path) -> Trials:
         raise ValueError(f"{path}: trial_offset does not cut {len(pos)} frames into {len(names)} recordings")
     if not np.isfinite(pos).all():
         raise ValueError(f"{path} is damaged: a position is not a finite number")
-    return Trials(names, tuple(np.split(pos, ends[1:-1])), joints)
+    return Trials(names, tuple(np.split(pos, ends[1:-1])), joints, skipped)
 
 
 def _published(trials: Trials) -> Trials:
-    """Leave out the frames that the published preparation leaves out."""
+    """Leave out the frames that the published preparation leaves out, unless they are already."""
+    if trials.skipped:
+        return trials
     pairs = zip(trials.names, trials.pos, strict=True)
-    return trials._replace(pos=tuple(pos[_SKIPPED.get(name, 0) :] for name, pos in pairs))
+    pos = tuple(pos[_SKIPPED.get(name, 0) :] for name, pos in pairs)
+    return trials._replace(pos=pos, skipped=True)

@@ -160,7 +160,7 @@ def load_modelnet40(
     """Load a part of ModelNet40 from a folder, in whichever of its forms is there.
 
     The folder may have a prepared ``modelnet40.npz``, or the original ``modelnet40_ply_hdf5_2048`` (which
-    needs h5py), ``modelnet40_normal_resampled``, or the meshes ``ModelNet40`` (which need trimesh, and some
+    needs h5py), ``modelnet40_normal_resampled``, or the meshes ``ModelNet40`` (which need some
     minutes; :func:`equizoo.data.modelnet40_files.write_prepared` keeps the result).
 
     Args:

@@ -96,7 +96,6 @@ def read_meshes(folder: Path, part: str, points: int) -> RawClouds:
     """Read the meshes ``<class>/<part>/<class>_NNNN.off`` and draw points on each, the same every time.
 
     Raises:
-        ImportError: trimesh is not installed.
         ValueError: A file is not a mesh.
     """
     from tqdm import tqdm

@@ -10,6 +10,7 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,8 @@ NODE_ATTRIBUTES = (
     "rings / 2",
     "3 / smallest ring",
 )
+#: Bounds of the search for stereoisomers that rings allow: open centres, labellings embedded, attempts each.
+_MOST_RING_CENTRES, _MOST_EMBEDDED, _ATTEMPTS = 8, 64, 8
 _DTYPES = {
     "z": np.int64,
     "node_attr": np.float32,
@@ -244,12 +247,16 @@ def stereo_to_choose(mol: Any) -> StereoChoice:
 
     Returns:
         Atom numbers of centres, and pairs of atom numbers of double bonds; both are empty where nothing is
-        left to choose. Nitrogen is no centre here: it inverts, so that both forms are conformers.
+        left to choose. Nitrogen is no centre here: it inverts, so that both forms are conformers. Bridgeheads
+        that only one stereoisomer can be embedded with, as in adamantane and norbornane, leave nothing to
+        choose either, and neither do azides and terminal allenes.
 
     Example:
         >>> from rdkit import Chem
         >>> stereo_to_choose(Chem.MolFromSmiles("CC(N)C=CF"))
         StereoChoice(centres=(1,), double_bonds=((3, 4),))
+        >>> stereo_to_choose(Chem.MolFromSmiles("C1CC2CCC1C2"))
+        StereoChoice(centres=(), double_bonds=())
     """
     from rdkit import Chem
 
@@ -257,15 +264,85 @@ def stereo_to_choose(mol: Any) -> StereoChoice:
     open_ones = [
         item for item in Chem.FindPotentialStereo(mol) if item.specified == Chem.StereoSpecified.Unspecified
     ]
-    centres = (i.centeredOn for i in open_ones if i.type == Chem.StereoType.Atom_Tetrahedral)
-    atoms = [i for i in centres if _is_centre(mol.GetAtomWithIdx(i))]
+    found = (i.centeredOn for i in open_ones if i.type == Chem.StereoType.Atom_Tetrahedral)
+    centres = tuple(i for i in found if _is_centre(mol.GetAtomWithIdx(i)))
+    if _rings_decide(mol, centres):
+        centres = ()
     bonds = [mol.GetBondWithIdx(i.centeredOn) for i in open_ones if i.type == Chem.StereoType.Bond_Double]
-    ends = (tuple(sorted((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()))) for bond in bonds)
-    return StereoChoice(tuple(atoms), tuple((a, b) for a, b in ends))
+    ranks = list(Chem.CanonicalRankAtoms(mol, breakTies=False)) if bonds else []
+    ends = [sorted((b.GetBeginAtomIdx(), b.GetEndAtomIdx())) for b in bonds if _has_two_forms(mol, b, ranks)]
+    return StereoChoice(centres, tuple((a, b) for a, b in ends))
 
 
 def _is_centre(atom: Any) -> bool:
     return atom.GetAtomicNum() != 7 and atom.GetTotalNumHs(includeNeighbors=True) < 2
+
+
+def _has_two_forms(mol: Any, bond: Any, ranks: list[int]) -> bool:
+    """Tell whether both ends of a double bond, or of the row of double bonds it is in, have two sides."""
+    ends = []
+    for atom, inner in ((bond.GetBeginAtom(), bond.GetEndAtom()), (bond.GetEndAtom(), bond.GetBeginAtom())):
+        ends.append(_outer_end(atom, inner))
+    in_a_row = any(atom.GetIdx() not in (bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for atom, _ in ends)
+    return all(_has_two_sides(mol, atom, inner, ranks, in_a_row) for atom, inner in ends)
+
+
+def _outer_end(atom: Any, inner: Any) -> tuple[Any, Any]:
+    """Follow linear carbons and nitrogens with two double bonds to the end of the row."""
+    passed = {inner.GetIdx()}
+    while True:
+        others = [other for other in atom.GetNeighbors() if other.GetIdx() != inner.GetIdx()]
+        linear = str(atom.GetHybridization()) == "SP" and atom.GetAtomicNum() in (6, 7)
+        if not linear or len(others) != 1 or others[0].GetIdx() in passed:
+            return atom, inner
+        passed.add(atom.GetIdx())
+        atom, inner = others[0], atom
+
+
+def _has_two_sides(mol: Any, atom: Any, inner: Any, ranks: list[int], in_a_row: bool) -> bool:
+    others = [other.GetIdx() for other in atom.GetNeighbors() if other.GetIdx() != inner.GetIdx()]
+    if in_a_row and atom.GetAtomicNum() == 7:
+        return False  # it turns over, as in carbodiimides
+    if not others or atom.GetTotalNumHs(includeNeighbors=True) > 1:
+        return False
+    if len(others) < 2 or ranks[others[0]] != ranks[others[1]]:
+        return True
+    rings = mol.GetRingInfo()
+    return bool(rings.AreAtomsInSameRing(*others))  # the two ways round a ring; RDKit has compared them
+
+
+def _rings_decide(mol: Any, centres: tuple[int, ...]) -> bool:
+    """Tell whether the rings leave only one stereoisomer of the open centres, some of them bridgeheads."""
+    from rdkit import Chem, rdBase
+    from rdkit.Chem import rdDistGeom
+
+    rings = mol.GetRingInfo()
+    counts = [rings.NumAtomRings(i) for i in centres]
+    if not counts or min(counts) < 1 or max(counts) < 2 or len(centres) > _MOST_RING_CENTRES:
+        return False
+    tags = Chem.ChiralType.CHI_TETRAHEDRAL_CW, Chem.ChiralType.CHI_TETRAHEDRAL_CCW
+    isomers: dict[str, list[Any]] = {}
+    for choice in product(tags, repeat=len(centres)):
+        labelled = Chem.Mol(mol)
+        for i, tag in zip(centres, choice, strict=True):
+            labelled.GetAtomWithIdx(i).SetChiralTag(tag)
+        cleaned = Chem.RemoveHs(labelled)
+        Chem.AssignStereochemistry(cleaned, cleanIt=True, force=True)
+        isomers.setdefault(Chem.MolToSmiles(cleaned), []).append(labelled)
+    if len(isomers) == 1:
+        return True
+    if sum(len(same) for same in isomers.values()) > _MOST_EMBEDDED:
+        return False
+    possible = 0
+    with rdBase.BlockLogs():
+        for same in isomers.values():
+            possible += any(
+                rdDistGeom.EmbedMolecule(Chem.AddHs(one), maxAttempts=_ATTEMPTS, randomSeed=1) == 0
+                for one in same
+            )
+            if possible > 1:
+                return False
+    return possible == 1
 
 
 def has_stereo_to_choose(mol: Any) -> bool:

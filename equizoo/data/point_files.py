@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from equizoo.data.point_formats import Shape, read_mesh, read_npy, read_pcd, read_xyz
+from equizoo.data.point_formats import Shape, read_mesh, read_npy, read_off, read_pcd, read_xyz
 
 _READERS: dict[str, Callable[[bytes, str], Shape]] = {
     ".ply": read_mesh,
-    ".off": read_mesh,
+    ".off": read_off,
     ".obj": read_mesh,
     ".xyz": read_xyz,
     ".npy": read_npy,
@@ -37,7 +37,7 @@ def read_points(
     ``.ply``  ASCII or binary; the element ``vertex``, and ``face`` if it is a mesh
     ``.off``  a mesh; ``OFF`` may share its line with the counts, as in ModelNet40
     ``.obj``  lines ``v``, and ``f`` if it is a mesh; materials are not looked at
-    ``.xyz``  lines ``x y z``, separated by blanks, commas or semicolons; more columns are ignored
+    ``.xyz``  lines ``x y z``, separated by blanks, commas or semicolons, not both; more columns are ignored
     ``.npy``  an array (N, 3); more columns are ignored
     ``.pcd``  ASCII or binary; points of NaN, for which nothing was measured, are left out
     ======== ==================================================================================
@@ -52,7 +52,7 @@ def read_points(
         mesh. N may be 0.
 
     Raises:
-        ImportError: trimesh is not installed, and the file is a ``.ply``, ``.off`` or ``.obj``.
+        ImportError: trimesh is not installed, and the file is a ``.ply`` or ``.obj``.
         ValueError: The file cannot be read, is damaged or too large; the message says why.
 
     Example:

@@ -7,6 +7,7 @@ import math
 import re
 import warnings
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from equizoo.data.point_headers import check_count, check_off, check_ply, count_
 
 _LARGEST_TEXT = 128 * 2**20  # bytes; parsing takes some seconds and many times the memory
 _LONGEST_HEADER = 64 * 2**10
+_BOM = b"\xef\xbb\xbf"
 _NPY_HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -29,20 +31,17 @@ class Shape(NamedTuple):
 
 
 def read_mesh(data: bytes, kind: str) -> Shape:
-    """Read a ``ply``, ``off`` or ``obj`` file with trimesh, after its header is checked.
+    """Read a ``ply`` or ``obj`` file with trimesh, after its header is checked.
 
     Raises:
         ImportError: trimesh is not installed.
         ValueError: The file is damaged, or lies about its contents.
     """
-    form = "ascii"
-    if kind == "ply":
-        form = check_ply(data)
-    elif kind == "off":
-        check_off(data)
-    elif not re.search(rb"(?m)^[ \t]*v[ \t]", data):
-        raise ValueError("not an OBJ file with vertices: no line starts with 'v'")
-    if form == "ascii":
+    data = data.removeprefix(_BOM)
+    if kind == "obj":
+        _check_text(data)
+        data = _plain_obj(data)
+    elif check_ply(data) == "ascii":
         _check_text(data)
     try:
         import trimesh
@@ -55,6 +54,49 @@ def read_mesh(data: bytes, kind: str) -> Shape:
         return _join(list(scene.geometry.values()))
     except Exception as error:  # the parser meets a file that anybody may have made
         raise ValueError(f"not a whole .{kind} file ({_brief(error)})") from None
+
+
+def _plain_obj(data: bytes) -> bytes:
+    """Return an OBJ file without its groups and materials, which take the parser quadratic time."""
+    data = data.replace(b"\r\n", b"\n").replace(b"\\\n", b"")
+    if not re.search(rb"(?m)^[ \t]*v[ \t]", data):
+        raise ValueError("not an OBJ file with vertices: no line starts with 'v'")
+    if zero := re.search(rb"(?m)^[ \t]*f[ \t](?:[^\n#]*[ \t])?[-+]?0+(?=[/ \t\n]|\Z)", data):
+        line = data.count(b"\n", 0, zero.end()) + 1
+        raise ValueError(f"line {line}: a face has the corner 0; the vertices of an OBJ file start with 1")
+    return re.sub(rb"(?m)^[ \t]*(?:usemtl|mtllib|o|g|s)(?:[ \t][^\n]*)?(?:\n|\Z)", b"", data)
+
+
+def read_off(data: bytes, kind: str) -> Shape:
+    """Read an ``.off`` file, its polygons cut into fans of triangles.
+
+    Raises:
+        ValueError: The file is damaged, or lies about its contents.
+    """
+    data = data.removeprefix(_BOM)
+    check_off(data)
+    _check_text(data)
+    text = re.sub(rb"#[^\n]*", b"", data).replace(b"\r", b"\n").lstrip()
+    first, *lines = (line for line in text[text.index(b"OFF") + 3 :].splitlines() if line.strip())
+    count = int(first.split()[0])
+    if not count:
+        raise ValueError("it has no points")
+    try:
+        vertices = np.array([line.split()[:3] for line in lines[:count]], dtype=np.float64)
+        if vertices.shape != (count, 3):
+            raise ValueError("a vertex does not have three coordinates")
+        triangles: list[tuple[int, int, int]] = []
+        for number, line in enumerate(lines[count:], 1):
+            size, *words = line.split()
+            corners = [int(word) for word in words[: int(size)]]
+            if len(corners) != int(size):
+                raise ValueError(f"face {number} announces {int(size)} corners and has {len(corners)}")
+            if corners and not 0 <= min(corners) <= max(corners) < count:
+                raise ValueError(f"face {number} has a corner that is none of the {count} vertices")
+            triangles += [(corners[0], *pair) for pair in pairwise(corners[1:])]
+    except ValueError as error:
+        raise ValueError(f"not a whole .off file ({_brief(error)})") from None
+    return Shape(vertices, np.array(triangles, dtype=np.int64) if triangles else None)
 
 
 def _join(parts: Sequence[Any]) -> Shape:
@@ -79,9 +121,15 @@ def read_xyz(data: bytes, kind: str) -> Shape:
     """Read lines ``x y z``.
 
     Raises:
-        ValueError: A line does not start with three numbers.
+        ValueError: A line does not start with three numbers, or has both commas and semicolons.
     """
-    data = data.removeprefix(b"\xef\xbb\xbf").translate(bytes.maketrans(b",;", b"  "))
+    data = data.removeprefix(_BOM)
+    if b"," in data and b";" in data:
+        for number, line in enumerate(data.splitlines(), 1):
+            content = line.split(b"#", 1)[0].split(b"//", 1)[0]
+            if b"," in content and b";" in content:
+                raise ValueError(f"line {number} has commas and semicolons; are they decimal commas?")
+    data = data.translate(bytes.maketrans(b",;", b"  "))
     if re.match(rb"\s*\d+[ \t]*[\r\n]", data):
         raise ValueError("the first line is a count, as in a molecule's .xyz file; each line needs x y z")
     return Shape(_numbers(data, (0, 1, 2)))
@@ -120,6 +168,7 @@ def read_pcd(data: bytes, kind: str) -> Shape:
     References:
         Point Cloud Library, "The PCD (Point Cloud Data) file format".
     """
+    data = data.removeprefix(_BOM)
     found = re.search(rb"(?m)^DATA[ \t]+(\w+)[ \t]*\r?\n", data[:_LONGEST_HEADER])
     if found is None:
         raise ValueError("not a PCD file: its header has no line 'DATA'")

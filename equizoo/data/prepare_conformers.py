@@ -6,11 +6,15 @@ with ETKDG geometries that are paired with their nearest reference conformers, a
 which says what was taken, what was left out and why. With ``--start mmff`` the geometries are relaxed by
 MMFF94 first, and the files are called ``conformers-qm9-mmff…``. Training and validation molecules are from
 the training part of QM9's split alone.
+
+The two ``qm9xtb`` files may be made by ``python -m equizoo.data.ensemble_builder``; its molecules have no
+numbers, so that those of QM9 are compared with them by SMILES alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import logging
 import os
@@ -108,16 +112,24 @@ def _ensembles(references: Iterable[Reference], most: int, settings: Preparation
 
 
 def _geometries(
-    folder: Path, numbers: np.ndarray, settings: Preparation, taken: set[str], seen: Counter[str]
+    folder: Path,
+    numbers: np.ndarray,
+    settings: Preparation,
+    taken: set[str],
+    numbers_taken: set[str],
+    seen: Counter[str],
 ) -> list[Ensemble]:
-    """Return molecules with one reference each; those with no start near it are left out."""
+    """Return molecules with one reference each; those with no start near it are left out.
+
+    ``taken`` are SMILES and ``numbers_taken`` numbers of the molecules that the ensembles have.
+    """
     made = []
     for one in read_qm9_geometries(folder, numbers):
         seen["tried"] += 1
         if one is None:
             seen["geometry is not that of the SMILES"] += 1
             continue
-        if _canonical(one) in taken:
+        if one.name in numbers_taken or _canonical(one) in taken:
             seen["already in an ensemble"] += 1
             continue
         taken.add(_canonical(one))
@@ -134,7 +146,9 @@ def _geometries(
 
 
 def _seed(settings: Preparation, reference: Reference) -> int:
-    return settings.seed * 1_000_003 + int(reference.name) - 1
+    name = reference.name
+    number = int(name) if name.isdecimal() else int(hashlib.sha256(name.encode()).hexdigest()[:4], 16)
+    return settings.seed * 1_000_003 + number - 1
 
 
 def _canonical(reference: Reference) -> str:
@@ -189,8 +203,9 @@ def prepare(data: Path, out: Path, settings: Preparation = STANDARD) -> dict[str
     seen = Counter()
     rest = [one for i, one in enumerate(train) if i not in held_out]
     taken = {_canonical(one) for one in (*train, *test)}
+    numbers_taken = {one.name for one in (*train, *test)}
     ensembles = _ensembles(rest, settings.most_starts, settings, seen)
-    write("train", ensembles + _geometries(data, chosen, settings, taken, seen), seen)
+    write("train", ensembles + _geometries(data, chosen, settings, taken, numbers_taken, seen), seen)
     path = out / f"conformers-{settings.name}.json"
     with replacing(path) as part:
         part.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -135,7 +135,8 @@ def write_prepared(raw: RawQM9, path: Path) -> None:
 
     Args:
         raw: What :func:`read_qm9` returned.
-        path: The file; a SMILES table ``qm9_smiles.tsv.gz`` is written beside it where SMILES are known.
+        path: The file; a SMILES table ``qm9_smiles.tsv.gz`` is written beside it where SMILES are known:
+            number, SMILES of the molecule, and SMILES of its geometry where those are known too.
     """
     with replacing(path) as part:
         np.savez_compressed(
@@ -154,15 +155,40 @@ def write_prepared(raw: RawQM9, path: Path) -> None:
             replacing(path.with_name("qm9_smiles.tsv.gz")) as part,
             gzip.open(part, "wt", encoding="utf-8") as file,
         ):
-            file.write("index\tsmiles\n")
-            file.writelines(f"{i}\t{smiles}\n" for i, smiles in raw.smiles.items())
+            columns = [raw.smiles, *([] if raw.geometry_smiles is None else [raw.geometry_smiles])]
+            file.write("\t".join(["index", "smiles_gdb17", "smiles_b3lyp"][: len(columns) + 1]) + "\n")
+            file.writelines(
+                "\t".join([str(i), *(column[i] for column in columns)]) + "\n" for i in raw.smiles
+            )
 
 
 def read_smiles(folder: Path) -> dict[int, str] | None:
-    """Read ``qm9_smiles.tsv.gz``: numbers and SMILES in its first two columns; None if it is not there."""
+    """Read ``qm9_smiles.tsv.gz``: numbers and SMILES in its first two columns; None if it is not there.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
     path = folder / "qm9_smiles.tsv.gz"
     if not path.exists():
         return None
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        rows = [line.rstrip("\n").split("\t") for line in file]
-    return {int(row[0]): row[1] for row in rows[1:]}
+    return {number: columns[0] for number, columns in read_smiles_table(path).items()}
+
+
+def read_smiles_table(path: Path) -> dict[int, list[str]]:
+    """Read all columns of ``qm9_smiles.tsv.gz`` by the numbers of the molecules.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is damaged.
+    """
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            rows = [line.rstrip("\n").split("\t") for line in file]
+        table = {int(row[0]): row[1:] for row in rows[1:]}
+    except FileNotFoundError:
+        raise
+    except (ValueError, EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{path} is no table of SMILES: {error}") from error
+    if short := next((number for number, columns in table.items() if not columns), None):
+        raise ValueError(f"{path} is no table of SMILES: molecule {short} has none")
+    return table

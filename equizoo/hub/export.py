@@ -118,9 +118,10 @@ def export(
         from equizoo.hub.loading import from_pretrained
 
         model = from_pretrained(model, variant)
-    if not {"z", "pos", "batch"} <= set(getattr(model, "input_types", {})):
+    if set(getattr(model, "input_types", {})) != {"z", "pos", "batch"}:
         raise ExportError(
-            f"{type(model).__name__} takes no z, pos and batch: only molecular models are exported"
+            f"{type(model).__name__} takes other inputs than z, pos and batch: only models of molecular "
+            "properties are exported"
         )
     program = MoleculeProgram(copy.deepcopy(model)).eval()
     card = getattr(model, "card", None)

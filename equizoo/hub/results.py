@@ -61,8 +61,10 @@ def needs_its_terms(results: Mapping[str, Any]) -> bool:
         >>> needs_its_terms({"variants": {"equivariant": {"score": 34.7}, "partial": {"score": 0.18}}})
         True
     """
-    scores = {variant: measured["score"] for variant, measured in results["variants"].items()}
-    return "partial" in scores and scores["equivariant"] > _FAR * scores["partial"]
+    variants = results["variants"]
+    if "partial" not in variants:
+        return False
+    return bool(variants["equivariant"]["score"] > _FAR * variants["partial"]["score"])
 
 
 def test_errors(results: Mapping[str, Any], variant: str) -> dict[str, float]:

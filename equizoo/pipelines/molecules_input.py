@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,23 @@ def expand(inputs: Any, smiles_column: str | None = None) -> tuple[list[Entry], 
     """List the molecules of an input.
 
     Args:
-        inputs: One input, or a list or tuple of them; a file or a PyG ``Batch`` holds many molecules. An
-            :class:`~equizoo.pipelines.readers.Entry` is one already.
+        inputs: One input, or several in a list, tuple, array, column of a table, set or iterator; a file or a
+            PyG ``Batch`` holds many molecules. An :class:`~equizoo.pipelines.readers.Entry` is one already.
         smiles_column: Column of CSV files that has the SMILES.
 
     Returns:
         The entries in the order of the input, and whether the input was one molecule by itself.
     """
-    if isinstance(inputs, Sequence) and not isinstance(inputs, (str, bytes)):
+    if _is_several(inputs):
         return [entry for item in inputs for entry in _entries(item, smiles_column)], False
     entries = list(_entries(inputs, smiles_column))
     return entries, not (is_path(inputs) or _is_batch(inputs))
+
+
+def _is_several(inputs: Any) -> bool:
+    if isinstance(inputs, (str, bytes)):
+        return False
+    return isinstance(inputs, (Sequence, Set, Iterator)) or getattr(inputs, "ndim", 0) == 1
 
 
 def is_path(item: Any) -> bool:

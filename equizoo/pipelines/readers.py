@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ OTHER_TASKS = dict.fromkeys((".ply", ".off", ".obj", ".npy", ".pcd"), "point-clo
     ".npz": "particle-forecasting or motion-forecasting",
     ".amc": "motion-forecasting",
 }
-_ATOM_LINE = re.compile(r"\s*(?:[A-Za-z]{1,3}\d{0,4}|\d{1,3})(?:\s+[-+.\dA-Za-z*^]+){3}")
+_ATOM_LINE = re.compile(r"\s*(?:[A-Za-z]{1,3}[0-9]{0,4}|[0-9]{1,3})(?:\s+[-+.\dA-Za-z*^]+){3}")
+_COUNT = re.compile(r"[0-9]{1,9}")
 _CHARGE = re.compile(r"\bcharge\s*[=:]\s*([-+]?\d+)", re.IGNORECASE)
 
 
@@ -100,7 +102,7 @@ def read_smi(text: str, file: str) -> Iterator[Entry]:
 def _read_csv(text: str, file: str, smiles_column: str | None) -> Iterator[Entry]:
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
-    rows = csv.reader(text.splitlines(), delimiter=delimiter)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     columns = [column.strip() for column in next(rows, [])]
     lower = [column.lower() for column in columns]
     wanted = (smiles_column or "smiles").strip().lower()
@@ -124,6 +126,9 @@ def _read_csv(text: str, file: str, smiles_column: str | None) -> Iterator[Entry
             continue
         if len(row) <= column:
             yield Entry(place, source=place, error=f"the row has {len(row)} of {len(columns)} columns")
+            continue
+        if len(row[column].splitlines()) > 1:
+            yield Entry(place, source=place, error="the SMILES has line breaks: is a quote not closed?")
             continue
         name = row[name_column].strip() if name_column is not None and name_column < len(row) else None
         yield Entry(row[column].strip() or place, row[column].strip(), name or None, place)
@@ -157,7 +162,7 @@ def _read_xyz(text: str, file: str) -> Iterator[Entry]:
         frame += 1
         place = f"{file}, frame {frame}"
         count = lines[i].strip()
-        if not count.isdigit():
+        if not _COUNT.fullmatch(count):
             yield Entry(
                 place, source=place, error=f"line {i + 1} should be the number of atoms, it is {count[:40]!r}"
             )
@@ -174,7 +179,7 @@ def _read_xyz(text: str, file: str) -> Iterator[Entry]:
 
 def _next_count(lines: list[str], start: int) -> int:
     """Return the next line that is a whole number alone, as the first line of a frame is."""
-    return next((i for i in range(start, len(lines)) if lines[i].strip().isdigit()), len(lines))
+    return next((i for i in range(start, len(lines)) if _COUNT.fullmatch(lines[i].strip())), len(lines))
 
 
 def _xyz_entry(count: int, comment: str, atoms: list[str], place: str) -> Entry:
@@ -188,6 +193,6 @@ def _xyz_entry(count: int, comment: str, atoms: list[str], place: str) -> Entry:
         return Entry(place, None, name, place, f"a coordinate is not a number: {error}")
     charge = _CHARGE.search(comment)
     elements = [
-        int(row[0]) if row[0].isdigit() else row[0].rstrip("0123456789").capitalize() for row in words
+        int(row[0]) if _COUNT.fullmatch(row[0]) else row[0].rstrip("0123456789").capitalize() for row in words
     ]
     return Entry(place, Coordinates(elements, positions, float(charge[1]) if charge else 0.0), name, place)

@@ -1,5 +1,7 @@
 """Skeletons and recordings: positions by hand, by an independent computation, and hostile files."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -197,3 +199,51 @@ def test_sizes_are_bounded(write, monkeypatch):
     monkeypatch.setattr("equizoo.data.acclaim.LARGEST_FILE", 100)
     with pytest.raises(ValueError, match="larger than"):
         read_asf(asf)
+
+
+@pytest.mark.parametrize(
+    ("unit", "scale"), [("deg", 180 / np.pi), ("Deg", 180 / np.pi), ("rad", 1), ("RAD", 1)]
+)
+def test_a_recording_without_a_unit_has_that_of_its_skeleton(write, unit, scale):
+    asf = ASF.replace("angle deg", f"angle {unit}").replace("axis 0 0 30", "axis 0 0 0")
+    asf = asf.replace("axis 10 20 30", "axis 0 0 0")
+    frame = f"1\nroot 1 2 3 0 0 0\nthigh {0.5 * scale} 0\nspine 0 0 0\n"
+    pos, _ = read_motion(*write(asf, frame))
+    np.testing.assert_allclose(pos[0, 2], [3, 2 - 3 * np.cos(0.5), 3 - 3 * np.sin(0.5)], atol=1e-12)
+    stated, _ = read_motion(*write(asf, ":RADIANS\n1\nroot 1 2 3 0 0 0\nthigh 0.5 0\nspine 0 0 0\n"))
+    np.testing.assert_allclose(pos, stated, atol=1e-12)
+
+
+def test_positions_too_large_to_be_finite(write):
+    asf = ASF.replace("length 4", "length 1e308").replace("direction 0 1 0", "direction 0 10 0")
+    with pytest.raises(ValueError, match="the bone that ends in line 43 is too long"):
+        read_motion(*write(asf))
+    asf = ASF.replace("length 4", "length 1e308")
+    amc = AMC.replace("root 1 2 3 10 20 30", "root 0 1.7e308 0 0 0 0").replace("-5 15 25", "0 0 0")
+    with pytest.raises(ValueError, match="frame 2 are too large"):
+        read_motion(*write(asf, amc))
+
+
+def test_a_byte_order_mark_and_comments_of_any_bytes(write):
+    expected, _ = read_motion(*write())
+    marked = [b"\xef\xbb\xbf" + text.encode() + b"# caf\xe9 \xc2\x85\r\n" for text in (ASF, AMC)]
+    np.testing.assert_array_equal(read_motion(*write(*marked))[0], expected)
+    bare = b"\xef\xbb\xbf" + AMC.split("\n", 1)[1].encode()
+    np.testing.assert_array_equal(read_motion(*write(amc=bare))[0], expected)
+    with pytest.raises(ValueError, match="line 1 has a byte that is no ASCII"):
+        read_asf(write(asf=b"caf\xe9\n")[0])
+
+
+@pytest.mark.parametrize("start", ["", ":documentation\n"])
+def test_many_short_lines_take_little_memory(write, start):
+    bones = read_asf(write()[0])
+    asf, amc = write(start + "a\n" * 2**20, "a\n" * 2**20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="no bone 'a' that moves"):
+            read_amc(amc, bones)
+        with pytest.raises(ValueError, match="more than 100000 lines"):
+            read_asf(asf)
+        assert tracemalloc.get_traced_memory()[1] < 80 * 2**20  # of them 64 for the file
+    finally:
+        tracemalloc.stop()

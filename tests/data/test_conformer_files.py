@@ -17,6 +17,8 @@ from equizoo.data.conformer_files import (
     read_hutchison,
     read_qm9_geometries,
 )
+from equizoo.data.conformers import ConformerSet
+from equizoo.data.ensembles import EnsembleSettings, make_ensemble
 from equizoo.data.geometry_graphs import order_of_atoms, perceived_bonds, same_bonds
 from equizoo.data.molecule_graphs import molecule_graph, stereo_kept
 from tests.data.conformer_samples import embedded
@@ -24,12 +26,14 @@ from tests.data.conformer_samples import embedded
 DATA = Path(os.environ.get("EQUIZOO_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
 
-def write_ensembles(path: Path, smiles: list[str], conformers: int = 3, first: int = 1) -> None:
+def write_ensembles(
+    path: Path, smiles: list[str], conformers: int = 3, first: int = 1, step: int = 1
+) -> None:
     pos = [embedded(text, conformers)[1] for text in smiles]
     np.savez(
         path,
         smiles=np.array(smiles),
-        index=np.arange(first, first + len(smiles)),
+        index=first + step * np.arange(len(smiles)),
         n_atoms=np.array([p.shape[1] for p in pos], np.int16),
         n_confs=np.full(len(smiles), conformers, np.int16),
         pos=np.concatenate([p.reshape(-1, 3) for p in pos]).astype(np.float32),
@@ -139,8 +143,41 @@ def test_a_file_that_is_something_else(tmp_path: Path) -> None:
     np.savez(path, **(arrays | {"smiles": arrays["smiles"].astype(object)}))
     with pytest.raises(ValueError, match="Object arrays cannot be loaded"):
         read_ensembles(path)
-    with pytest.raises(FileNotFoundError):
+    np.savez(path, **(arrays | {"smiles": np.array(["not a SMILES"])}))
+    with pytest.raises(ValueError, match=r"e\.npz is damaged or something else: row 0: 'not a SMILES'"):
+        read_ensembles(path)
+    with pytest.raises(FileNotFoundError, match=r"python -m equizoo\.data\.ensemble_builder"):
         read_ensembles(tmp_path / "none.npz")
+
+
+def test_ensembles_of_the_builder(tmp_path: Path) -> None:
+    path = tmp_path / "built.npz"
+    settings = EnsembleSettings(level="mmff", embeddings=4)
+    made = [make_ensemble(smiles, settings) for smiles in ("CCO", "C[C@H](N)CO")]
+    ConformerSet.of(made).save(path)
+    found = read_ensembles(path)
+    assert [one.smiles for one in found] == ["CCO", "C[C@H](N)CO"]
+    for one, ensemble in zip(found, made, strict=True):
+        np.testing.assert_array_equal(one.conformers, ensemble.conformers)
+        np.testing.assert_array_equal(one.energy, ensemble.energy)
+        assert stereo_kept(molecule_graph(one.mol), one.conformers).all()
+    data = ConformerSet.load(path)
+    ConformerSet(["OCC", "not a SMILES"], data.counts, data.arrays).save(path)
+    with pytest.raises(ValueError, match=r"built\.npz is damaged .* not in the order of 'OCC'"):
+        read_ensembles(path)
+
+
+def test_a_table_without_the_smiles_of_the_geometries(tmp_path: Path) -> None:
+    write_qm9(tmp_path, [("CCO", "CCO")])
+    path = tmp_path / "qm9_smiles.tsv.gz"
+    whole = path.read_bytes()
+    with gzip.open(path, "wt") as file:
+        file.write("index\tsmiles\n1\tCCO\n")
+    with pytest.raises(ValueError, match="has no third column, the SMILES of the geometries"):
+        list(read_qm9_geometries(tmp_path, np.array([1])))
+    path.write_bytes(whole[:-12])
+    with pytest.raises(ValueError, match=r"qm9_smiles\.tsv\.gz is no table of SMILES"):
+        list(read_qm9_geometries(tmp_path, np.array([1])))
 
 
 def test_bonds_of_a_geometry() -> None:

@@ -48,11 +48,18 @@ def test_the_same_seed_makes_the_same_ensemble() -> None:
         ("C[CH2]", "charged or has radicals"),
         ("CC(F)Cl", "stereochemistry is not specified"),
         ("C[Se]C[SiH3]", "MMFF94 has no parameters"),
+        ("C$C", "a bond is QUADRUPLE"),
+        ("C~C", "a bond is UNSPECIFIED"),
     ],
 )
 def test_what_no_ensemble_is_made_for(smiles: str, reason: str) -> None:
     with pytest.raises(NoEnsemble, match=reason):
         make_ensemble(smiles, CHEAP)
+
+
+@pytest.mark.parametrize("smiles", ["C1CN2CCC1CC2", "C1CC2CCC1C2", "CN=C=O", "CC=C=C"])
+def test_bridgeheads_and_cumulated_bonds_need_no_labels(smiles: str) -> None:
+    assert len(make_ensemble(smiles, CHEAP).conformers)
 
 
 def test_settings_that_mean_nothing() -> None:
@@ -109,3 +116,15 @@ def test_the_command(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert ConformerSet.load(out).smiles == ["CO"]
     assert main([str(tmp_path / "none.smi"), "--out", str(out)]) == 2
     assert "none.smi" in caplog.text
+
+
+def test_a_bond_of_an_unknown_kind_does_not_end_the_build(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    listed, out = tmp_path / "molecules.smi", tmp_path / "made.npz"
+    listed.write_text("CCO\nC$C\nC~C\nC$C\nCO\n")  # one that is refused is there twice
+    assert main([str(listed), "--out", str(out), "--level", "mmff", "--embeddings", "3"]) == 0
+    assert ConformerSet.load(out).smiles == ["CCO", "CO"]
+    assert "C$C: a bond is QUADRUPLE" in caplog.text
+    assert "made.npz: 2 molecules" in caplog.text

@@ -96,3 +96,34 @@ def test_files_that_are_something_else(path: Path, tmp_path: Path) -> None:
         list(read_geom(archive))
     with pytest.raises(FileNotFoundError):
         list(read_geom(tmp_path / "none.msgpack"))
+
+
+def test_a_file_that_ends_early(path: Path) -> None:
+    data = path.read_bytes()
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(data)
+    unpacker.skip()
+    size = unpacker.tell()
+    for end in (0, 1, size - 1, size + 1, len(data) - 1):
+        path.write_bytes(data[:end])
+        with pytest.raises(ValueError, match=r"is damaged or no file of GEOM: .*ends within a block"):
+            list(read_geom(path))
+    path.write_bytes(data)
+    archive = path.with_name("qm9_crude.msgpack.tar.gz")
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(path, "qm9_crude.msgpack")
+    assert len(list(read_geom(archive))) == len(list(read_geom(path))) == 4
+    archive.write_bytes(archive.read_bytes()[:-900])
+    with pytest.raises(ValueError, match="damaged"):
+        list(read_geom(archive))
+
+
+def test_a_bad_conformer_of_the_highest_weight_is_left_out(tmp_path: Path) -> None:
+    stored = record("C[C@H](N)CO", 3)
+    best = max(stored["conformers"], key=lambda one: one["boltzmannweight"])
+    for row in best["xyz"]:
+        row[1] *= -1
+    path = tmp_path / "drugs_crude.msgpack"
+    path.write_bytes(msgpack.packb({"C[C@H](N)CO": stored}))
+    (one,) = read_geom(path)
+    np.testing.assert_allclose(one.energy, [0.3, 0.6])

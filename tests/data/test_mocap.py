@@ -123,6 +123,22 @@ def test_original_files(tmp_path, monkeypatch):
     assert trials.joints == ("root", "hip", "thigh", "spine")
     assert [pos.shape for pos in trials.pos] == [(2, 4, 3), (1, 4, 3)]
     np.testing.assert_array_equal(trials.pos[0][1:], trials.pos[1])
+    write_prepared(trials, tmp_path / "cmu_walk.npz")
+    for again in (mocap_files.read_trials("walk", tmp_path), read_prepared(tmp_path / "cmu_walk.npz")):
+        assert again.names == trials.names and again.joints == trials.joints
+        for one, other in zip(again.pos, trials.pos, strict=True):
+            np.testing.assert_array_equal(one, other)
+    write_prepared(mocap_files.read_original(tmp_path / "35", "walk"), tmp_path / "cmu_walk.npz")
+    assert [len(pos) for pos in read_prepared(tmp_path / "cmu_walk.npz").pos] == [2, 2]
+    assert [len(pos) for pos in mocap_files.read_trials("walk", tmp_path).pos] == [2, 1]
+    with np.load(tmp_path / "cmu_walk.npz") as file:  # as files were written before they said it
+        arrays = {name: file[name] for name in file.files if name != "skipped"}
+    np.savez(tmp_path / "cmu_walk.npz", **arrays)
+    assert [len(pos) for pos in mocap_files.read_trials("walk", tmp_path).pos] == [2, 1]
+    (tmp_path / "cmu_walk.npz").unlink()
+    (tmp_path / "35" / "35_10.amc").write_text(AMC.replace("root 1 2 3", "root 1 2 1e39"))
+    with pytest.raises(ValueError, match=r"35_10\.amc: a position is too large"):
+        mocap_files.read_trials("walk", tmp_path)
     (tmp_path / "35" / "35_10.amc").write_text(AMC.replace("thigh", "tail"))
     with pytest.raises(ValueError, match=r"35_10\.amc: line 6: .*'tail'"):
         mocap_files.read_trials("walk", tmp_path)

@@ -114,6 +114,49 @@ def test_unspecified_stereo_is_listed() -> None:
     assert not has_stereo_to_choose(molecule(STEREO[0]))
 
 
+@pytest.mark.parametrize(
+    "smiles",
+    [
+        "C1C2CC3CC1CC(C2)C3",  # adamantane
+        "OC12CC3CC(C1)CC(C3)C2",
+        "C12C3C4C1C5C2C3C45",  # cubane
+        "C1CN2CCC1CC2",  # quinuclidine
+        "NC12CC(C1)C2",
+        "C1CC2CCC1C2",  # norbornane
+        "CCN=[N+]=[N-]",
+        "CC=[N+]=[N-]",
+        "CN=C=O",
+        "CN=C=NC",
+        "CC=C=C",
+        "N=C(N)N",
+        "CC(=N)C",
+    ],
+)
+def test_stereo_that_does_not_exist_is_not_listed(smiles: str) -> None:
+    assert not has_stereo_to_choose(Chem.MolFromSmiles(smiles))
+    assert not has_stereo_to_choose(molecule(smiles))
+
+
+@pytest.mark.parametrize(
+    "smiles",
+    [
+        "CC(F)Cl",
+        "CC=CC",
+        "CC=NO",
+        "CC=C=CC",  # an axis of chirality
+        "CC=C=C=CC",
+        "CC=C1CCC(=CC)CC1",
+        "CC1CCC(C)CC1",
+        "C1CCC2CCCCC2C1",  # cis and trans decalin
+        "OC1CC2CCC1C2",
+        "CC(F)C12CC(C1)C2",
+    ],
+)
+def test_stereo_that_exists_is_listed(smiles: str) -> None:
+    assert has_stereo_to_choose(Chem.MolFromSmiles(smiles))
+    assert has_stereo_to_choose(molecule(smiles))
+
+
 def test_errors_say_what_to_do() -> None:
     with pytest.raises(ValueError, match="AddHs"):
         molecule_graph(Chem.MolFromSmiles("CC"))

@@ -130,6 +130,12 @@ BAD = [
     ("a.off", off("OFF\n300000000 12 0\n"), "300000000 × vertex, and the limit"),
     ("a.off", off().replace("3 0 1 3\n", "3 0 1 8\n"), "not a whole .off file"),
     ("a.off", off().replace("1 2 3\n", "1 2 x\n"), "not a whole .off file"),
+    ("a.off", off().replace("3 0 1 3\n", "3 0 1\n"), "face 1 announces 3 corners and has 2"),
+    ("a.off", off().replace("3 0 1 3\n", "-3 0 1 3\n"), "face 1 announces -3 corners"),
+    ("a.off", off().replace("3 0 1 3\n", "3 0 1 -3\n"), "face 1 has a corner that is none of the 8"),
+    ("a.obj", obj() + "f 1 2 0\n", "line 22: a face has the corner 0"),
+    ("a.obj", obj() + "f 1/1 0/1 2/1", "a face has the corner 0"),
+    ("a.xyz", "0 0 0\n1,5; 2,5; 3,5\n", "line 2 has commas and semicolons"),
     ("a.obj", "f 1 2 3\n", "no line starts with 'v'"),
     ("a.obj", "v 0 0 0\nv 1 0 0\nf 1 2 3\n", r"not a whole \.obj file"),
     ("a.obj", "v 0 0\nv 1 0\nv 0 1\n", r"not a whole \.obj file"),
@@ -204,8 +210,37 @@ def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_without_trimesh_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "trimesh", None)
     with pytest.raises(ImportError, match=r"pip install 'equizoo\[points\]'"):
-        read(tmp_path, "a.off", off())
+        read(tmp_path, "a.obj", obj())
     assert len(read(tmp_path, "a.xyz", rows(VERTICES))) == 8
+    assert len(read(tmp_path, "a.off", off(), samples=9)) == 9
+
+
+@pytest.mark.parametrize("name", ["ascii.ply", "a.off", "a.obj"])
+def test_a_byte_order_mark_changes_nothing(tmp_path: Path, name: str) -> None:
+    data = MESHES[name] if isinstance(MESHES[name], bytes) else MESHES[name].encode()
+    marked = read(tmp_path, name, b"\xef\xbb\xbf" + data, samples=50)
+    assert np.array_equal(marked, read(tmp_path, name, data, samples=50))
+    cloud = "".join(f"v {row}\n" for row in rows(VERTICES).splitlines())
+    assert np.array_equal(read(tmp_path, "b.obj", "\ufeff" + cloud), VERTICES)
+    assert np.array_equal(read(tmp_path, "b.pcd", b"\xef\xbb\xbf" + pcd("ascii")), VERTICES)
+
+
+def test_off_polygons_are_cut_into_fans(tmp_path: Path) -> None:
+    corners = "OFF\n6 3 0\n0 0 0\n2 0 0\n3 1 0\n2 2 0\n0 2 0\n-1 1 0\n"
+    path = tmp_path / "a.off"
+    path.write_text(corners + "5 0 1 2 3 4 0.5 0.5 0.5\n3 0 4 5\n2 0 1\n")
+    shape = point_formats.read_off(path.read_bytes(), "off")
+    assert shape.faces.tolist() == [[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 5]]
+    points = read_points(path, samples=4000)
+    assert (points[:, 0] < 0).mean() == pytest.approx(1 / 6, abs=0.03)
+
+
+def test_many_materials_take_no_quadratic_time(tmp_path: Path) -> None:
+    group = "usemtl m{0}\no part{0}\ng a b\ns off\nf 1 2 4\n"
+    text = obj().split("usemtl")[0] + "".join(group.format(k) for k in range(16_000))
+    start = time.monotonic()
+    assert (read(tmp_path, "a.obj", "mtllib x.mtl\n" + text, samples=50)[:, 0] == 0).all()
+    assert time.monotonic() - start < 10
 
 
 @given(st.sampled_from(SUFFIXES), st.data())

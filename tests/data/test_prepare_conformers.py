@@ -11,6 +11,7 @@ pytest.importorskip("rdkit")
 
 from equizoo.data.conformers import ConformerSet
 from equizoo.data.embeddings import embed_many
+from equizoo.data.ensembles import EnsembleSettings, make_ensemble
 from equizoo.data.molecule_graphs import stereo_kept
 from equizoo.data.prepare_conformers import Preparation, main, prepare
 from tests.data.conformer_samples import embedded
@@ -23,7 +24,7 @@ def sources(tmp_path: Path) -> Path:
     folder = tmp_path / "sources"
     folder.mkdir()
     write_qm9(folder, [(s, s) for s in ("C[C@H](O)C#N", "CC(C)O", "OCC=O", "CC1CC1", "FC1CO1")])
-    write_ensembles(folder / "qm9xtb_train.npz", ["CC(C)O", "CCCN"], first=2)
+    write_ensembles(folder / "qm9xtb_train.npz", ["CC(C)O", "CCCN"], first=2, step=98)
     write_ensembles(folder / "qm9xtb_test.npz", ["CC1CC1"], 1, first=4)
     return folder
 
@@ -65,6 +66,27 @@ def test_starts_of_other_conformers_are_left_out(sources: Path, tmp_path: Path) 
     counts = report["files"]["conformers-qm9-train.npz"]["left out"]
     assert counts["no start near the geometry"] == 2
     assert counts["starts of another conformer"] == 4
+
+
+def test_molecules_of_the_ensembles_are_known_by_number(sources: Path, tmp_path: Path) -> None:
+    write_ensembles(sources / "qm9xtb_train.npz", ["CC(C)O", "CCCN"], first=2)  # molecule 3 by another SMILES
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("equizoo.data.prepare_conformers.qm9_training_numbers", lambda _: np.arange(1, 5))
+        settings = Preparation(geometries=4, valid=0.5, heavy=9, farthest=9)
+        report = prepare(sources, tmp_path / "out", settings)
+    assert report["files"]["conformers-qm9-train.npz"]["left out"]["already in an ensemble"] == 3
+    assert "OCC=O" not in ConformerSet.load(tmp_path / "out" / "conformers-qm9-train.npz").smiles
+
+
+def test_ensembles_of_the_builder_are_a_source(sources: Path, tmp_path: Path) -> None:
+    made = [make_ensemble(s, EnsembleSettings(level="mmff", embeddings=3)) for s in ("CC(C)O", "CCCN")]
+    ConformerSet.of(made).save(sources / "qm9xtb_train.npz")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("equizoo.data.prepare_conformers.qm9_training_numbers", lambda _: np.arange(1, 5))
+        settings = Preparation(geometries=4, valid=0.5, heavy=9, farthest=9)
+        report = prepare(sources, tmp_path / "out", settings)
+    assert report["files"]["conformers-qm9-train.npz"]["molecules"] == 3
+    assert report["files"]["conformers-qm9-valid.npz"]["molecules"] == 1
 
 
 def test_embeddings_repeat_and_keep_the_stereochemistry() -> None:

@@ -1,3 +1,4 @@
+import gzip
 import hashlib
 import os
 from pathlib import Path
@@ -102,6 +103,20 @@ def test_smiles_come_from_the_xyz_files(tmp_path: Path) -> None:
     assert load_qm9(tmp_path).smiles == ("C", "N", "O")
 
 
+def test_a_prepared_file_keeps_both_smiles(tmp_path: Path) -> None:
+    write_uncharacterized(tmp_path)
+    write_folder(tmp_path)
+    path = tmp_path / "dsgdb9nsd.xyz" / "dsgdb9nsd_000003.xyz"
+    path.write_text(path.read_text().replace("O\tO\t\n", "O\t[H]O[H]\t\n"))
+    raw = read_qm9(find_qm9(tmp_path))
+    assert raw.geometry_smiles == {1: "C", 2: "N", 3: "[H]O[H]"}
+    write_prepared(raw, tmp_path / "qm9.npz")
+    with gzip.open(tmp_path / "qm9_smiles.tsv.gz", "rt") as file:
+        rows = file.read().splitlines()
+    assert rows == ["index\tsmiles_gdb17\tsmiles_b3lyp", "1\tC\tC", "2\tN\tN", "3\tO\t[H]O[H]"]
+    assert load_qm9(tmp_path).smiles == ("C", "N", "O")
+
+
 def test_a_missing_data_set_says_what_to_put_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileNotFoundError, match=r"dsgdb9nsd\.xyz\.tar\.bz2 from https://") as error:
         load_qm9(tmp_path)
@@ -142,6 +157,58 @@ def test_a_damaged_xyz_file_is_named(damage: str, tmp_path: Path) -> None:
     assert changed != text
     path.write_text(changed)
     with pytest.raises(ValueError, match=r"dsgdb9nsd_000002\.xyz is not a GDB-9 XYZ file"):
+        load_qm9(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "not gzip", "empty", "another"])
+def test_a_damaged_archive_is_named(damage: str, tmp_path: Path) -> None:
+    write_uncharacterized(tmp_path)
+    path = tmp_path / "gdb9.tar.gz"
+    write_archive(path, "w:gz", {"gdb9.sdf": ""} if damage == "another" else sdf_and_table())
+    whole = path.read_bytes()
+    path.write_bytes(
+        {"cut": whole[: len(whole) // 2], "not gzip": b"something else", "empty": b""}.get(damage, whole)
+    )
+    with pytest.raises(ValueError, match=r"gdb9\.tar\.gz is damaged or something else"):
+        load_qm9(tmp_path)
+
+
+def test_the_sdf_file_and_its_table(tmp_path: Path) -> None:
+    write_uncharacterized(tmp_path)
+    write_sdf(tmp_path)
+    table = tmp_path / "gdb9.sdf.csv"
+    text = table.read_text()
+    table.write_text(text, encoding="utf-8-sig")  # begins with a byte order mark
+    check_samples(load_qm9(tmp_path))
+    table.write_text(text.replace("mu,", "mu2,"))
+    with pytest.raises(ValueError, match=r"gdb9\.sdf is damaged .* table of targets has no column mu"):
+        load_qm9(tmp_path)
+    table.write_text(text[: text.rindex(",") - 30])
+    with pytest.raises(ValueError, match=r"gdb9\.sdf is damaged .* line 4 of the table"):
+        load_qm9(tmp_path)
+    table.unlink()
+    with pytest.raises(FileNotFoundError, match=r"gdb9\.sdf\.csv is missing"):
+        load_qm9(tmp_path)
+
+
+def test_a_damaged_list_of_uncharacterised_molecules_is_named(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    write_uncharacterized(tmp_path)
+    path = tmp_path / "uncharacterized.txt"
+    lines = path.read_text().splitlines()
+    for row in ("", "many  C#C"):
+        path.write_text("\n".join([*lines[:12], row, *lines[13:]]))
+        with pytest.raises(ValueError, match=r"uncharacterized\.txt is damaged .* line 13 does not begin"):
+            load_qm9(tmp_path)
+
+
+def test_a_cut_table_of_smiles_is_named(tmp_path: Path) -> None:
+    write_uncharacterized(tmp_path)
+    write_folder(tmp_path)
+    write_prepared(read_qm9(find_qm9(tmp_path)), tmp_path / "qm9.npz")
+    path = tmp_path / "qm9_smiles.tsv.gz"
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(ValueError, match=r"qm9_smiles\.tsv\.gz is no table of SMILES"):
         load_qm9(tmp_path)
 
 

@@ -102,7 +102,7 @@ def test_a_program_that_gives_nan_is_not_written(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("model", "name", "form", "match"),
     [
-        (nn.Linear(2, 2), "a.pt2", "torch", "only molecular models"),
+        (nn.Linear(2, 2), "a.pt2", "torch", "only models of molecular"),
         (None, "a.pt2", "tflite", "one of torch, onnx"),
         (None, "a.pt2", "onnx", r"must end in \.onnx"),
         (None, "no/a.pt2", "torch", "no folder"),

@@ -198,7 +198,8 @@ def test_a_checkpoint_without_results_is_not_published(hub, checkpoint, capsys):
 def test_a_run_is_made_a_checkpoint_first(hub, tmp_path, monkeypatch, capsys):
     from equizoo.training import publish as training
 
-    def made(run, out):
+    def made(run, out, recipe):
+        assert recipe == "mine.yaml"
         shutil.copytree(bundled().folder(SMALL), out)
         (out / "README.md").unlink()
         return out
@@ -207,7 +208,7 @@ def test_a_run_is_made_a_checkpoint_first(hub, tmp_path, monkeypatch, capsys):
     (tmp_path / "run" / "plots").mkdir(parents=True)
     (tmp_path / "run" / "config.yaml").write_text("")
     (tmp_path / "run" / "plots" / "losses.png").write_bytes(b"\x89PNG")
-    assert publish(tmp_path / "run", "--repo", "org/x") == 0
+    assert publish(tmp_path / "run", "--repo", "org/x", "--recipe", "mine.yaml") == 0
     repo = hub.repos["org/x"]
     assert repo.commits[repo.branches["main"]]["plots/losses.png"] == b"\x89PNG"
     assert hashlib.sha256(b"\x89PNG").hexdigest()[:16] in capsys.readouterr().out

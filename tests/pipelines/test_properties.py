@@ -45,6 +45,15 @@ def test_one_answer_has_all_twelve_with_units_errors_and_intervals(predict: Mole
     assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 
+def test_columns_arrays_sets_and_iterators_are_several_molecules(predict: MoleculePropertyPipeline) -> None:
+    import numpy as np
+
+    smiles = [ETHANOL, BENZENE]
+    expected = [result["properties"] for result in predict(smiles)]
+    for several in (np.array(smiles), np.array(smiles, object), iter(smiles), dict.fromkeys(smiles).keys()):
+        assert [result["properties"] for result in predict(several)] == expected
+
+
 def test_total_energies_are_the_relative_ones_and_the_atoms_in_float64(
     predict: MoleculePropertyPipeline,
 ) -> None:

@@ -42,6 +42,13 @@ def test_csv_delimiters_and_a_byte_order_mark(delimiter: str, tmp_path: Path) ->
     assert [(entry.name, entry.item) for entry in read_file(path)] == [("1", "CCO"), ("2", "O")]
 
 
+def test_csv_with_an_unclosed_quote_in_a_smiles(tmp_path: Path) -> None:
+    path = write(tmp_path, "m.csv", 'smiles,name\nCCO,"two\nlines"\n"C\nCC\nN\n')
+    first, open_ = read_file(path)
+    assert (first.item, first.name, first.error) == ("CCO", "two\nlines", None)
+    assert (open_.item, open_.error) == (None, "the SMILES has line breaks: is a quote not closed?")
+
+
 def test_csv_columns(tmp_path: Path) -> None:
     path = write(tmp_path, "m.csv", "structure,value\nCCO,1\n")
     assert errors(path) == ["the file has no column 'smiles'; its columns are ['structure', 'value']"]
@@ -102,6 +109,9 @@ def test_xyz_of_qm9_itself(tmp_path: Path, predict: MoleculePropertyPipeline) ->
             [None, "the first line says 4 atoms, but 3 follow", None],
         ),
         (WATER.replace("3\n", "three\n") + WATER, ["line 1 should be the number of atoms", None]),
+        (WATER.replace("3\n", "²\n") + WATER, ["line 1 should be the number of atoms", None]),
+        (WATER.replace("3\n", "3" * 5000 + "\n") + WATER, ["line 1 should be the number of atoms", None]),
+        ("x\n²\n" + "3" * 5000 + "\n" + WATER, ["line 1 should be the number of atoms", None]),
         (WATER.replace("0.93", "zero"), ["a coordinate is not a number"]),
         ("3\n", ["the first line says 3 atoms, but 0 follow"]),
         ("", ["the file has no molecules"]),

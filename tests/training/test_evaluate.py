@@ -203,3 +203,20 @@ def test_geometries_are_made_once(run, tmp_path, monkeypatch):
     again = molecules_with_geometry(task, "test", "mmff", 9, tmp_path)
     assert torch.equal(again.pos, first.pos)
     assert torch.equal(again.y, task.split("test").y[again.index])
+
+
+def test_geometries_of_other_molecules_are_not_taken_from_the_cache(run, tmp_path, monkeypatch, caplog):
+    pytest.importorskip("rdkit")
+    task = load_trained(run).task
+    for smiles, size in (("CCO", 9), ("CO", 6)):
+        monkeypatch.setattr(task, "smiles", lambda split, smiles=smiles: [smiles] * 66)
+        assert molecules_with_geometry(task, "test", "mmff", 2, tmp_path).n_atoms.tolist() == [size] * 2
+    files = sorted(tmp_path.glob("*.npz"))
+    assert len(files) == 2
+    for file in files:
+        file.write_bytes(b"PK\x03\x04 cut")
+    assert molecules_with_geometry(task, "test", "mmff", 2, tmp_path).n_atoms.tolist() == [6, 6]
+    assert "is damaged and is made again" in caplog.text
+    monkeypatch.setattr(task, "smiles", lambda split: ["not a molecule"] * 66)
+    with pytest.raises(ConfigError, match="none of the 2 molecules got a geometry from mmff"):
+        molecules_with_geometry(task, "test", "mmff", 2, tmp_path)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ from equizoo.data.qm9 import ELEMENTS
 from equizoo.training.config import ConfigError
 
 log = logging.getLogger(__name__)
+
+_VERSION = 2  # of the geometries and of their file
 
 
 def molecules_with_geometry(
@@ -34,18 +39,20 @@ def molecules_with_geometry(
         The molecules, with the targets of the data set.
 
     Raises:
-        ConfigError: The data set has no SMILES.
+        ConfigError: The data set has no SMILES, or no molecule got a geometry.
     """
     smiles = task.smiles(split)
     if smiles is None:
         raise ConfigError(f"{source} geometries are made from SMILES, which the data set does not have")
     molecules = task.split(split)
     chosen = torch.randperm(len(molecules), generator=torch.Generator().manual_seed(0))[:n]
-    name = f"qm9-{task.split_seed}-{split}-{source}-{len(chosen)}.npz"
+    texts = [smiles[i] for i in chosen.tolist()]
+    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+    name = f"qm9-{task.split_seed}-{split}-{source}-{len(chosen)}-v{_VERSION}-{digest}.npz"
     file = None if cache is None else Path(cache) / name
     made = _read(file) if file is not None and file.is_file() else {}
     if not made:
-        made = _make([smiles[i] for i in chosen.tolist()], source)
+        made = _make(texts, source)
         if file is not None:
             _write(file, made)
     kept = torch.from_numpy(made["row"])
@@ -71,6 +78,8 @@ def _make(smiles: list[str], source: str) -> dict[str, np.ndarray]:
             rows.append(row)
         except Refused as reason:
             log.info("%s: %s", text, reason)
+    if not made:
+        raise ConfigError(f"none of the {len(smiles)} molecules got a geometry from {source}")
     return {
         "row": np.array(rows, dtype=np.int64),
         "size": np.array([len(m.z) for m in made], dtype=np.int64),
@@ -80,8 +89,13 @@ def _make(smiles: list[str], source: str) -> dict[str, np.ndarray]:
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:
-    with np.load(file, allow_pickle=False) as arrays:
-        return {key: arrays[key] for key in ("row", "size", "z", "pos")}
+    """Return what the file has, and nothing if it is damaged."""
+    try:
+        with open(file, "rb") as opened, np.load(opened, allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in ("row", "size", "z", "pos")}
+    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        log.warning("%s is damaged and is made again: %s", file, error)
+        return {}
 
 
 def _write(file: Path, made: dict[str, np.ndarray]) -> None:
