@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from _processor import processor
 from egno_step import report
-from segnn_step import processor
 from torch import Tensor, nn
 
 from equizoo.models.conformer_flow import ConformerFlow, ConformerFlowConfig

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import torch
 from _egno_reference import Released
+from _processor import processor
 from schnet_step import measure
-from segnn_step import processor
 from torch import Tensor, nn
 
 from equizoo.data.mocap import SKELETON

@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import platform
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from _processor import processor
 from _segnn_steps import Batch, Models, Shape, Step, inference, systems, training
 from schnet_step import measure
 
@@ -135,24 +135,6 @@ def growth_table(options: argparse.Namespace, what: str, shapes: list[Shape]) ->
         for kind, branches in TRAINING.items():
             table.add(kind, str(shape), training(models, batch, branches=branches))
         table.add("inference, plain", str(shape), inference(models, batch, branches=False))
-
-
-def processor() -> str:
-    """Return the name of the CPU."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def version(package: str) -> str:
-    """Return the name of a package and which version is installed, if any."""
-    try:
-        return f"{package} {importlib.metadata.version(package)}"
-    except importlib.metadata.PackageNotFoundError:
-        return f"no {package}"
 
 
 def main() -> None:

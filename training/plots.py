@@ -118,16 +118,26 @@ def draw(axes: Any, rows: Rows, key: str, label: str, **style: Any) -> None:
 
 
 def logarithmic(axis: Any) -> None:
-    """Make an axis logarithmic after its data are drawn, with a few plain numbers as ticks."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    """Make an axis logarithmic after its data are drawn, with a few plain numbers as ticks.
 
-    getattr(axis.axes, f"set_{axis.axis_name}scale")("log")
+    It stays linear where all values are nearly alike.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
     low, high = axis.get_data_interval()
+    few = MaxNLocator(4, steps=[1, 2, 5, 10])
+    if 0 < low <= high < 1.1 * low:
+        axis.set_major_locator(few)
+        axis.get_major_formatter().set_useOffset(False)
+        if high < 1.002 * low:
+            getattr(axis.axes, f"set_{axis.axis_name[0]}lim")(0.998 * low, 1.002 * high)
+        return
+    getattr(axis.axes, f"set_{axis.axis_name}scale")("log")
     if not 0 < low <= high < float("inf"):
         return
     if high / low < 300:
-        fine = (1, 1.5, 2, 3, 4, 5, 6, 7, 8) if high / low < 3 else (1, 2, 5)
-        axis.set_major_locator(LogLocator(subs=fine if high / low < 30 else (1, 3)))
+        decades = LogLocator(subs=(1, 2, 5) if high / low < 30 else (1, 3))
+        axis.set_major_locator(few if high / low < 3 else decades)
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
     axis.set_minor_formatter(NullFormatter())
 

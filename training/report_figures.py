@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 from equizoo.training.plots import COLOURS, GRID, QUIET, Rows, draw, logarithmic, new_figure, plain
@@ -20,17 +22,19 @@ def projection_figure(rows: Rows) -> Any:
         A matplotlib figure.
     """
     figure, (upper, lower) = new_figure(2)
-    epochs, excess, largest = [], [], []
-    for row in rows:
-        epochs.append(row["epoch"])
-        excess.append(100 * (row["valid/equivariant/score"] / row["valid/partial/score"] - 1))
-        largest.append(max(abs(value) for key, value in row.items() if key.startswith("gamma/")))
+    epochs = [row["epoch"] for row in rows]
+    excess = [score_lost(row) for row in rows]
+    largest = [
+        max((abs(value) for key, value in row.items() if key.startswith("gamma/")), default=math.nan)
+        for row in rows
+    ]
+    known = [value for value in excess if math.isfinite(value)] or [0.0]
     marker = "." if len(rows) < 20 else ""
     upper.plot(epochs, excess, color=COLOURS["equivariant"], linewidth=1.4, marker=marker)
     upper.axhline(0, color=QUIET, linewidth=0.8)
     upper.set_yscale("symlog", linthresh=10)
     upper.set_yticks(
-        ticks := _percent_ticks(min(excess), max(excess)),
+        ticks := _percent_ticks(min(known), max(known)),
         [f"{tick:+g} %".replace("-", "−") if tick else "0" for tick in ticks],
     )
     upper.minorticks_off()
@@ -39,6 +43,12 @@ def projection_figure(rows: Rows) -> Any:
     logarithmic(lower.yaxis)
     lower.set_ylabel("largest |γ|", color=QUIET)
     return figure
+
+
+def score_lost(row: Mapping[str, float]) -> float:
+    """Return how much the score rises when every γ is set to 0 [%], NaN where a row does not tell."""
+    projected, partial = (row.get(f"valid/{v}/score", math.nan) for v in ("equivariant", "partial"))
+    return 100 * (projected / partial - 1) if partial else math.nan
 
 
 def _percent_ticks(low: float, high: float) -> list[float]:
@@ -60,8 +70,9 @@ def equivariance_figure(rows: Rows, measured: Measured | None) -> Any:
     figure, (axes,) = new_figure(1)
     draw(axes, rows, ERROR, "measured, over training", color=COLOURS["partial"])
     if measured is not None:
-        gammas = [{key[6:]: value for key, value in row.items() if key.startswith("gamma/")} for row in rows]
-        epochs = [row["epoch"] for row in rows]
+        told = [row for row in rows if all(f"gamma/{layer.name}" in row for layer in measured.layers)]
+        gammas = [{key[6:]: value for key, value in row.items() if key.startswith("gamma/")} for row in told]
+        epochs = [row["epoch"] for row in told]
         for bound, label, style in (
             (measured.bound, "Theorem 4.2", "-"),
             (measured.layer_bound, "its sum, layer by layer", (0, (4, 2))),

@@ -30,6 +30,7 @@ def header(folder: RunFolder, config: RunConfig, rows: Rows) -> list[str]:
         "model": _words(config.model, "family"),
         "data": _words(config.data, "task"),
         "method": _words({"name": "none"} | config.method, "name"),
+        **({"begins with": _start(config.start_from)} if config.start_from is not None else {}),
         "optimiser": f"{config.optimiser.name}, rate {config.optimiser.lr:g} ({config.schedule.name})",
         "budget": f"{done} of {config.budget.batch_size} samples",
         "seed": config.seed,
@@ -45,18 +46,20 @@ def header(folder: RunFolder, config: RunConfig, rows: Rows) -> list[str]:
     return [*title, *_scores(rows), *_test(_read(folder.path / "results.json"))]
 
 
+def _start(source: str) -> str:
+    """Return what a run begins with, without folders of this machine."""
+    return f"the equivariant weights of {Path(source).name if Path(source).is_absolute() else source}"
+
+
 def _scores(rows: Rows) -> list[str]:
     """Return the validation metrics of each variant at its best epoch."""
-    variants = [v for v in ("equivariant", "partial") if f"valid/{v}/score" in rows[-1]]
+    variants = [v for v in ("equivariant", "partial") if any(f"valid/{v}/score" in row for row in rows)]
     best = {v: min((row for row in rows if f"valid/{v}/score" in row), key=lambda r: r[f"valid/{v}/score"])
             for v in variants}  # fmt: skip
-    names = [
-        key.removeprefix(f"valid/{variants[0]}/")
-        for key in rows[-1]
-        if key.startswith(f"valid/{variants[0]}/")
-    ]
+    keys = dict.fromkeys(key for row in best.values() for key in row if key.startswith("valid/"))
+    names = list(dict.fromkeys(key.split("/", 2)[2] for key in keys))
     lines = [["epoch", *(f"{best[v]['epoch']:,.0f}" for v in variants)]]
-    lines += [[name, *(_number(best[v][f"valid/{v}/{name}"]) for v in variants)] for name in names]
+    lines += [[name, *(_number(best[v].get(f"valid/{v}/{name}")) for v in variants)] for name in names]
     return [heading("Best scores on validation data"), table(["", *variants], lines)]
 
 
@@ -92,5 +95,5 @@ def _read(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _number(value: float) -> str:
-    return f"{value:.4g}"
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"

@@ -141,6 +141,19 @@ def measure(model: nn.Module, task: Task, samples: int = 256) -> Measured:
     return Measured(tuple(layers), int(index[-1]) + 1, error, size)
 
 
+def relative_errors(model: nn.Module, task: Task, samples: int = 64) -> dict[str, float]:
+    """Return a model's equivariance errors relative to the size of its output, by transformation, in float64.
+
+    The transformations are the task's ``groups``.
+    """
+    model = copy.deepcopy(model).cpu().double().requires_grad_(False)
+    inputs = _float64(sample_inputs(task, "valid", samples))
+    return {
+        name: equivariance_error(model, inputs, group, generator=torch.Generator().manual_seed(0)).rel_mean
+        for name, group in task.groups.items()
+    }
+
+
 def _float64(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
     return {k: x.cpu().double() if x.is_floating_point() else x.cpu() for k, x in inputs.items()}
 

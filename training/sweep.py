@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import statistics
 import time
@@ -12,7 +13,8 @@ from typing import Any
 
 from equizoo.training.config import ConfigError, RunConfig
 from equizoo.training.loop import RunResult, train
-from equizoo.training.runfolder import write_json
+from equizoo.training.runfolder import RunFolder, write_json
+from equizoo.training.trainer import Diverged
 
 log = logging.getLogger(__name__)
 SMOKE = {
@@ -30,21 +32,24 @@ def parse_seeds(text: str) -> list[int]:
     """Parse ``0-4`` or ``0,2,5`` or a mixture.
 
     Raises:
-        ConfigError: Not a list of numbers and ranges.
+        ConfigError: Not a list of numbers and ranges, or a range that runs backwards.
 
     Example:
         >>> parse_seeds("0-2,7")
         [0, 1, 2, 7]
     """
     seeds: list[int] = []
-    try:
-        for part in text.split(","):
-            first, dash, last = part.partition("-")
-            seeds += range(int(first), int(last if dash else first) + 1)
-    except ValueError:
-        raise ConfigError(f"--seeds takes numbers and ranges such as 0-4 or 0,2,5, got {text!r}") from None
-    if not seeds:
-        raise ConfigError(f"--seeds {text!r} holds no seed")
+    for part in text.split(","):
+        left, dash, right = part.partition("-")
+        try:
+            first, last = int(left), int(right if dash else left)
+        except ValueError:
+            raise ConfigError(
+                f"--seeds takes numbers and ranges such as 0-4 or 0,2,5, got {text!r}"
+            ) from None
+        if last < first:
+            raise ConfigError(f"--seeds {text!r}: the range {part.strip()} runs backwards, so holds no seed")
+        seeds += range(first, last + 1)
     return list(dict.fromkeys(seeds))
 
 
@@ -70,7 +75,8 @@ def sweep(
 ) -> dict[str, Any]:
     """Train a recipe once a seed, in ``out/seed-<n>``, and write ``out/summary.json``.
 
-    A run that is stopped, by a signal or by the clock, ends the sweep; ``resume`` continues it.
+    A run that is stopped, by a signal or by the clock, ends the sweep; ``resume`` continues it. One that
+    diverges does not: the other seeds are trained, and the error is raised at the end.
 
     Args:
         config: The recipe; its seed is replaced. ``budget.max_minutes`` limits all runs together.
@@ -82,6 +88,9 @@ def sweep(
     Returns:
         For each variant and validation metric at the best epoch: ``mean``, ``std`` (of the sample; 0 for one
         seed), ``n`` and ``values``, over the runs that came to their end; and all runs.
+
+    Raises:
+        Diverged: A run diverged; ``summary.json`` is written, and says which.
     """
     folder = Path(out or Path("runs") / config.name)
     results: dict[int, RunResult] = {}
@@ -90,14 +99,31 @@ def sweep(
         log.info("seed %d", seed)
         left = None if limit is None else max(0.0, limit - (time.monotonic() - started) / 60)
         one = config.replace(seed=seed, budget__max_minutes=left)
-        results[seed] = train(one, folder / f"seed-{seed}", resume=resume, progress=progress)
+        try:
+            results[seed] = train(one, folder / f"seed-{seed}", resume=resume, progress=progress)
+        except Diverged as error:
+            results[seed] = _diverged(folder / f"seed-{seed}", error)
+            log.warning("seed %d diverged: %s", seed, error)
+            continue
         if results[seed].status != "finished":
             log.warning("stopped at seed %d of %s; --resume goes on", seed, seeds)
             break
     summary = summarise(results)
     summary["name"] = config.name
     write_json(folder / "summary.json", summary)
+    lost = {seed: result.reason for seed, result in results.items() if result.status == "diverged"}
+    if lost:
+        reasons = "; ".join(f"seed {seed}: {reason}" for seed, reason in lost.items())
+        raise Diverged(f"{reasons} ({len(lost)} of {len(results)} runs diverged)")
     return summary
+
+
+def _diverged(path: Path, error: Diverged) -> RunResult:
+    """Return the result of a run that diverged, which is in its folder."""
+    folder = RunFolder(path)
+    kept = json.loads(folder.result.read_text(encoding="utf-8")) if folder.result.is_file() else {}
+    known = {key: kept[key] for key in ("epoch", "step", "best", "minutes", "cpu_hours") if key in kept}
+    return RunResult("diverged", str(error), str(path), **({"epoch": 0, "step": 0} | known))
 
 
 def summarise(results: dict[int, RunResult]) -> dict[str, Any]:

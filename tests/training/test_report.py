@@ -14,6 +14,7 @@ from equizoo.relaxation.layer import projected, relaxations
 from equizoo.training.config import ConfigError, RunConfig, load_recipe
 from equizoo.training.evaluate import evaluate
 from equizoo.training.loop import train
+from equizoo.training.plots import logarithmic
 from equizoo.training.report import write_report
 from equizoo.training.report_html import paragraph, table
 from equizoo.training.report_measure import Layer, Measured, measure
@@ -25,6 +26,10 @@ Make = Callable[..., RunConfig]
 
 def pictures(page: str) -> list[bytes]:
     return [base64.b64decode(data) for data in re.findall(r'src="data:image/png;base64,([^"]+)"', page)]
+
+
+def error_of(page: str, transformation: str) -> float:
+    return float(re.search(rf"<td>{transformation}</td><td>(.*?)</td>", page).group(1))
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +70,9 @@ def test_a_strict_run_says_why_sections_are_missing(tiny: Make, tmp_path: Path) 
     train(tiny("schnet-qm9-strict"), tmp_path / "run", progress=False)
     page = write_report(tmp_path / "run", tmp_path / "out").read_text(encoding="utf-8")
     assert "no relaxed layers" in page
+    assert "exactly equivariant" not in page
+    for name in ("rotation", "reflection", "translation"):
+        assert 0 <= error_of(page, name) < 1e-10
     assert "Not measured yet" in page
     assert "mae/gap" in page
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["losses.png", "report.html"]
@@ -165,3 +173,82 @@ def test_other_families_have_their_layers(family: str, tmp_path: Path) -> None:
     page = write_report(tmp_path, samples=12).read_text(encoding="utf-8")
     assert "Symmetry by layer" in page
     assert {"motion": "layers.1.positions", "clouds": "frame_1.direction"}[family] in page
+
+
+def test_a_strict_run_that_is_not_centred_tells_of_its_translations(tmp_path: Path) -> None:
+    from tests.training.conftest import TINY_PARTICLES, _maker
+
+    train(_maker("segnn-nbody-paper-strict", TINY_PARTICLES)(), tmp_path, progress=False)
+    page = write_report(tmp_path).read_text(encoding="utf-8")
+    assert error_of(page, "rotation") < 1e-10
+    assert error_of(page, "translation") > 1e-3
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_captions_say_which_weights(ema: float, tiny: Make, tiny_particles: Make, tmp_path: Path) -> None:
+    train(tiny_particles(evaluation__ema=ema, budget__epochs=1), tmp_path / "relaxed", progress=False)
+    page = write_report(tmp_path / "relaxed", samples=12).read_text(encoding="utf-8")
+    said = (
+        "is evaluated with averaged weights",
+        "the live one of the epoch",
+        "not the live one of the curves",
+    )
+    for words in (*said, "(live)", "|γ| is the live one"):
+        assert (words in page) == (ema > 0), words
+    assert ("γ is that of the epoch" in page) == (ema == 0)
+    train(tiny("schnet-qm9-strict", evaluation__ema=ema, budget__epochs=1), tmp_path / "s", progress=False)
+    page = write_report(tmp_path / "s").read_text(encoding="utf-8")
+    assert ("averaged weights" in page) == (ema > 0)
+
+
+def test_a_second_part_says_what_it_begins_with(tiny: Make, tmp_path: Path) -> None:
+    train(tiny(budget__epochs=1), tmp_path / "first", progress=False)
+    page = write_report(tmp_path / "first", samples=12).read_text(encoding="utf-8")
+    assert "begins with" not in page
+    train(tiny(budget__epochs=1, start_from=str(tmp_path / "first")), tmp_path / "second", progress=False)
+    page = write_report(tmp_path / "second", samples=12).read_text(encoding="utf-8")
+    assert "<dt>begins with</dt><dd>the equivariant weights of first</dd>" in page
+
+
+def test_scores_of_zero_and_rows_without_one(particle_run: Path, tmp_path: Path) -> None:
+    rows = RunFolder(particle_run).read_metrics()
+    rows[0]["valid/partial/score"] = 0.0
+    for key in [key for key in rows[-1] if key.startswith(("valid/partial/", "gamma/"))]:
+        del rows[-1][key]
+    folder = RunFolder(tmp_path)
+    folder.write_config(RunFolder(particle_run).read_config())
+    folder.write_metrics(rows)
+    weights = RunFolder(particle_run).best("partial")
+    (tmp_path / "best").mkdir()
+    folder.best("partial").write_bytes(weights.read_bytes())
+    page = write_report(tmp_path, samples=12).read_text(encoding="utf-8")
+    assert "Projected and partial" in page
+    assert "<th>partial</th>" in page
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        ([0.8, 0.8], "linear"),
+        ([0.80012, 0.80015], "linear"),
+        ([0.81, 0.88], "linear"),
+        ([0.8, 0.95], "log"),
+        ([1.0, 2.9], "log"),
+        ([1e-3, 9e-2], "log"),
+        ([1e-8, 1.0], "log"),
+    ],
+)
+def test_ticks_are_few_and_differ(values: list[float], scale: str) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.5, 2))
+    axes = figure.subplots()
+    axes.scatter(values, range(len(values)))
+    logarithmic(axes.xaxis)
+    FigureCanvasAgg(figure).draw()
+    low, high = axes.get_xlim()
+    shown = [t.label1.get_text() for t in axes.xaxis.get_major_ticks() if low <= t.get_loc() <= high]
+    assert axes.get_xscale() == scale
+    assert 2 <= len(shown) <= 6
+    assert len(set(shown)) == len(shown)

@@ -10,8 +10,10 @@ import yaml
 
 from equizoo.training.__main__ import main
 from equizoo.training.building import is_relaxed
-from equizoo.training.config import RECIPES, load_recipe
-from equizoo.training.sweep import smoke, sweep
+from equizoo.training.config import RECIPES, ConfigError, load_recipe
+from equizoo.training.loop import train
+from equizoo.training.sweep import parse_seeds, smoke, sweep
+from equizoo.training.trainer import Diverged
 
 
 def test_seeds_are_summarised(tiny, tmp_path):
@@ -45,6 +47,62 @@ def test_a_stop_ends_the_sweep_and_stays_out_of_the_means(tiny, tmp_path):
     assert summary["variants"] == {}
     done = sweep(config.replace(budget__epochs=2), [1, 2], tmp_path, resume=True, progress=False)
     assert done["variants"]["partial"]["score"]["n"] == 2
+
+
+def diverging(seeds: set[int]):
+    """Return ``train`` with runs of some seeds whose loss is too large at once."""
+
+    def run(config, *args, **options):
+        ratio = 1e-9 if config.seed in seeds else 1e4
+        return train(config.replace(budget__max_loss_ratio=ratio), *args, **options)
+
+    return run
+
+
+def test_a_diverged_seed_does_not_end_the_sweep(tiny, tmp_path, monkeypatch):
+    config = tiny(budget__epochs=1)
+    monkeypatch.setattr("equizoo.training.sweep.train", diverging({0}))
+    for resume in (False, True):
+        with pytest.raises(Diverged, match=r"seed 0: the loss is .*\(1 of 3 runs diverged\)"):
+            sweep(config, [0, 1, 2], tmp_path, resume=resume, progress=False)
+        summary = json.loads((tmp_path / "summary.json").read_text())
+        states = {seed: run["status"] for seed, run in summary["runs"].items()}
+        assert states == {"0": "diverged", "1": "finished", "2": "finished"}
+        assert "the loss is" in summary["runs"]["0"]["reason"]
+        assert summary["variants"]["partial"]["score"]["n"] == 2
+
+
+def test_a_stop_ends_a_sweep_with_a_diverged_seed(tiny, tmp_path, monkeypatch):
+    broken = diverging({0})
+
+    def run(config, *args, **options):
+        return broken(
+            config if config.seed == 0 else config.replace(budget__max_minutes=0.0), *args, **options
+        )
+
+    monkeypatch.setattr("equizoo.training.sweep.train", run)
+    with pytest.raises(Diverged):
+        sweep(tiny(budget__epochs=1), [0, 1, 2], tmp_path, progress=False)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert {seed: run["status"] for seed, run in summary["runs"].items()} == {"0": "diverged", "1": "stopped"}
+
+
+def test_a_diverged_seed_is_an_exit_code(tiny, tmp_path, monkeypatch, capsys):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(tiny(budget__epochs=1).to_dict()))
+    monkeypatch.setattr("equizoo.training.sweep.train", diverging({0}))
+    assert main([str(recipe), "--seeds", "0,1", "--quiet", "--out", str(tmp_path / "sweep")]) == 1
+    assert "error: seed 0: the loss is" in capsys.readouterr().err
+    assert (tmp_path / "sweep" / "seed-1" / "best").is_dir()
+
+
+@pytest.mark.parametrize("text", ["", "a", "1-", "-1", "0,,2", "0,4-2", "4-2"])
+def test_seeds_that_are_none(text):
+    with pytest.raises(
+        ConfigError, match="the range 4-2 runs backwards" if "4-2" in text else "takes numbers"
+    ):
+        parse_seeds(text)
+    assert parse_seeds("0, 2-4,3") == [0, 2, 3, 4]
 
 
 SMALLER = {
