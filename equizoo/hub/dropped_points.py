@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from equizoo.hub.assignments import VARIANTS
 from equizoo.hub.card_datasets import DATASETS
 from equizoo.hub.card_facts import Dataset, find
 from equizoo.hub.card_models import method_place
@@ -19,7 +20,6 @@ from equizoo.hub.results import method_key, test_errors
 from equizoo.hub.strict import read_json
 
 TARGETS = ("instance", "class")
-VARIANTS = {"equivariant": "γ = 0", "partial": "branch on"}
 
 
 def dropped_points_table(folder: Path) -> str:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from equizoo.data import point_files, point_formats, point_headers
 from equizoo.data.point_files import SUFFIXES, read_points, sample_surface
+from equizoo.data.point_formats import _plain_obj
 from tests.data.point_samples import FACES, VERTICES, obj, off, pcd, ply, rows
 
 pytest.importorskip("trimesh")
@@ -235,12 +236,13 @@ def test_off_polygons_are_cut_into_fans(tmp_path: Path) -> None:
     assert (points[:, 0] < 0).mean() == pytest.approx(1 / 6, abs=0.03)
 
 
-def test_many_materials_take_no_quadratic_time(tmp_path: Path) -> None:
+def test_materials_and_groups_never_reach_the_parser(tmp_path: Path) -> None:
+    """They take it a time that grows with their square."""
     group = "usemtl m{0}\no part{0}\ng a b\ns off\nf 1 2 4\n"
     text = obj().split("usemtl")[0] + "".join(group.format(k) for k in range(16_000))
-    start = time.monotonic()
     assert (read(tmp_path, "a.obj", "mtllib x.mtl\n" + text, samples=50)[:, 0] == 0).all()
-    assert time.monotonic() - start < 10
+    left = {line.split()[0] for line in _plain_obj(f"mtllib x.mtl\n{text}".encode()).splitlines() if line}
+    assert left <= {b"v", b"f", b"#"} and {b"v", b"f"} <= left
 
 
 @given(st.sampled_from(SUFFIXES), st.data())
