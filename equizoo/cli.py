@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from equizoo import __version__
+from equizoo._interrupts import interrupts_kept
 from equizoo.commands.export import add_export
 from equizoo.commands.hub import add_download, add_publish
 from equizoo.commands.output import EXIT_CODES, FAILED, OK
@@ -73,7 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return run_training(args.command, rest)
         if rest:
             build_parser().error(f"unrecognized arguments: {' '.join(rest)}")
-        return int(args.run(args))
+        with interrupts_kept():
+            return int(args.run(args))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK

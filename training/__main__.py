@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import signal
 import sys
 from collections.abc import Sequence
 
 from equizoo.training.config import ConfigError, load_recipe
+
+STOPPED = 3
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,6 +34,23 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
+def exit_code(status: str, reason: str | None) -> int:
+    """Return the exit code of a run, so that what follows ``&&`` only ever sees a whole one.
+
+    Args:
+        status: ``finished`` or ``stopped``.
+        reason: Why it stopped: the name of a signal, or anything else.
+
+    Example:
+        >>> exit_code("finished", None), exit_code("stopped", "max_minutes"), exit_code("stopped", "SIGINT")
+        (0, 3, 130)
+    """
+    others_wait_for_the_first = os.environ.get("RANK", "0") != "0"  # torchrun ends all once one has failed
+    if status == "finished" or others_wait_for_the_first:
+        return 0
+    return 128 + signal.Signals[reason] if reason in signal.Signals.__members__ else STOPPED
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -37,7 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments; ``sys.argv`` unless given.
 
     Returns:
-        0 finished or stopped cleanly, 1 diverged, 2 the recipe or the data cannot be used.
+        0 finished, 1 diverged, 2 the recipe or the data cannot be used; stopped before its end, resumable:
+        3 by ``--max-minutes``, 130 by Ctrl-C, 143 by SIGTERM.
     """
     arguments = parser().parse_args(argv)
     logging.basicConfig(
@@ -66,16 +88,16 @@ def _run(arguments: argparse.Namespace) -> int:
     options = {"resume": arguments.resume, "progress": not arguments.quiet}
     try:
         if arguments.seeds is not None:
-            sweep(config, parse_seeds(arguments.seeds), arguments.out, **options)
-        else:
-            result = train(config, arguments.out, **options)
-            logging.getLogger("equizoo.training").info(
-                "%s: %s at epoch %d", result.folder, result.status, result.epoch
-            )
+            summary = sweep(config, parse_seeds(arguments.seeds), arguments.out, **options)
+            return max(exit_code(run["status"], run["reason"]) for run in summary["runs"].values())
+        result = train(config, arguments.out, **options)
+        logging.getLogger("equizoo.training").info(
+            "%s: %s at epoch %d", result.folder, result.status, result.epoch
+        )
+        return exit_code(result.status, result.reason)
     except (Diverged, StateError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    return 0
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from equizoo._interrupts import interrupts_held
 from equizoo._replacing import replacing
 from equizoo.data.conformer_ensemble import Ensemble
 from equizoo.data.conformers import ConformerSet
@@ -29,7 +30,7 @@ def build_ensembles(
     smiles: Sequence[str],
     out: Path,
     settings: EnsembleSettings = STANDARD,
-    processes: int = 1,
+    processes: int | None = None,
     part_size: int = 16,
 ) -> dict[str, str]:
     """Make the ensembles of many molecules and write them to one file.
@@ -39,7 +40,8 @@ def build_ensembles(
         out: The file, which :meth:`equizoo.data.conformers.ConformerSet.load` reads. Finished parts wait in
             the folder ``<out>.parts`` until all are there; the folder may be deleted afterwards.
         settings: How they are made.
-        processes: Number of processes; 1 works in this one.
+        processes: Number of processes that work; None: this one, where a Ctrl-C while RDKit embeds can be
+            lost, and with it a molecule.
         part_size: Molecules in a part.
 
     Returns:
@@ -61,12 +63,14 @@ def build_ensembles(
     left = [job for job in jobs if not job[1].with_suffix(".json").exists()]
     log.info("%d of %d parts are finished already", len(jobs) - len(left), len(jobs))
     with tqdm(total=len(jobs), initial=len(jobs) - len(left), unit="part", disable=None) as bar:
-        if processes == 1:
+        if processes is None:
             for job in left:
                 _make_part(job)
                 bar.update()
         else:
-            with multiprocessing.get_context("spawn").Pool(processes, _one_thread) as pool:
+            with interrupts_held():
+                pool = multiprocessing.get_context("spawn").Pool(processes, _one_thread)
+            with pool:
                 for _ in pool.imap_unordered(_make_part, left):
                     bar.update()
     return _join([job[1] for job in jobs], out)

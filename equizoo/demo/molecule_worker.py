@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from equizoo.data.geometry_graphs import perceived_bonds
 from equizoo.demo.processes import serve
-from equizoo.pipelines.geometry import BONDED, Refused, relative_distances
+from equizoo.pipelines.geometry import Refused
 from equizoo.pipelines.molecules import Molecule, Preparation
 from equizoo.pipelines.molecules_input import expand
 from equizoo.pipelines.readers import Entry
@@ -59,8 +60,7 @@ def _bonds(molecule: Molecule) -> list[list[int]]:
             [bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), int(bond.GetBondTypeAsDouble())]
             for bond in graph.GetBonds()
         ]
-    near = relative_distances(molecule.z, molecule.pos) < BONDED
-    return [[i, j, 1] for i in range(len(near)) for j in range(i) if near[i, j]]
+    return [[i, j, 1] for i, j in perceived_bonds(molecule.z, molecule.pos).tolist()]
 
 
 if __name__ == "__main__":

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from equizoo.data.geometry_graphs import perceived_bonds, relative_distances
 from equizoo.data.mmff import minimise
 from equizoo.data.tight_binding import Relaxed, relax_tight_binding
 
 #: Two atoms nearer than this [Å] are one atom given twice.
 COINCIDENT = 0.3
-#: Atoms are bonded below this multiple of the sum of their covalent radii.
-BONDED = 1.3
+#: Fragments are farther apart than this multiple of the sum of covalent radii; a bond may be stretched.
+SEPARATE = 1.3
 #: Bond lengths of QM9, as multiples of the sum of covalent radii: 0.784 to 1.120.
 USUAL = (0.75, 1.15)
 
@@ -88,20 +89,9 @@ def relax_xtb(z: np.ndarray, pos: np.ndarray) -> Relaxed:
         raise Refused("no 3-D geometry: GFN2-xTB found no solution")
     if not end.converged:
         raise Refused("no 3-D geometry: the GFN2-xTB relaxation did not converge")
-    if not np.array_equal(relative_distances(z, pos) < BONDED, relative_distances(z, end.pos) < BONDED):
+    if not np.array_equal(perceived_bonds(z, pos), perceived_bonds(z, end.pos)):
         raise Refused("no 3-D geometry: GFN2-xTB formed or broke a bond, so it is another molecule")
     return end
-
-
-def relative_distances(z: np.ndarray, pos: np.ndarray) -> np.ndarray:
-    """Return (n, n) distances as multiples of the sum of covalent radii; infinite on the diagonal."""
-    from rdkit import Chem
-
-    table = Chem.GetPeriodicTable()
-    radii = np.array([table.GetRcovalent(int(k)) for k in z])
-    relative = np.linalg.norm(pos[:, None] - pos[None], axis=-1) / (radii[:, None] + radii[None])
-    np.fill_diagonal(relative, np.inf)
-    return relative
 
 
 def check_geometry(z: np.ndarray, pos: np.ndarray) -> str | None:
@@ -126,7 +116,7 @@ def check_geometry(z: np.ndarray, pos: np.ndarray) -> str | None:
         raise Refused(f"atoms {i + 1} and {j + 1} are {distance[i, j]:.2f} Å apart: they coincide")
     relative = relative_distances(z, pos)
     links = _links(relative)
-    fragments = 1 + int((links > BONDED).sum())
+    fragments = 1 + int((links > SEPARATE).sum())
     if fragments > 1:
         raise Refused(
             f"the coordinates are {fragments} separate fragments; give one molecule at a time, in Å"

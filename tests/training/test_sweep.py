@@ -8,7 +8,7 @@ import statistics
 import pytest
 import yaml
 
-from equizoo.training.__main__ import main
+from equizoo.training.__main__ import exit_code, main
 from equizoo.training.building import is_relaxed
 from equizoo.training.config import RECIPES, ConfigError, load_recipe
 from equizoo.training.loop import train
@@ -165,3 +165,20 @@ def test_seeds_on_the_command_line(tiny, tmp_path):
     out = tmp_path / "sweep"
     assert main([str(recipe), "--seeds", "0-1", "--max-minutes", "5", "--quiet", "--out", str(out)]) == 0
     assert {p.name for p in out.iterdir()} == {"seed-0", "seed-1", "summary.json"}
+
+
+@pytest.mark.parametrize("options", [[], ["--seeds", "0-1"]], ids=["one run", "a sweep"])
+def test_a_stopped_run_does_not_pass_for_a_whole_one(tiny, tmp_path, options):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(tiny(budget__epochs=1).to_dict()))
+    command = [str(recipe), *options, "--quiet", "--out", str(tmp_path / "run")]
+    assert main([*command, "--max-minutes", "0"]) == 3
+    assert main([*command, "--resume"]) == 0
+
+
+def test_torchrun_sees_the_exit_code_of_its_first_process_only(monkeypatch):
+    codes = {}
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        codes[rank] = exit_code("stopped", "SIGTERM")
+    assert codes == {"0": 143, "1": 0}

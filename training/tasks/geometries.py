@@ -28,6 +28,9 @@ def molecules_with_geometry(
 ) -> MoleculeSet:
     """Return random molecules of a split with made geometries.
 
+    The geometries are made from the SMILES with the stereochemistry of the molecule in the data set: the
+    SMILES of QM9 have none, and another diastereomer is another molecule.
+
     Args:
         task: A QM9 task.
         split: ``valid`` or ``test``.
@@ -46,7 +49,7 @@ def molecules_with_geometry(
         raise ConfigError(f"{source} geometries are made from SMILES, which the data set does not have")
     molecules = task.split(split)
     chosen = torch.randperm(len(molecules), generator=torch.Generator().manual_seed(0))[:n]
-    texts = [smiles[i] for i in chosen.tolist()]
+    texts = [_with_stereo(smiles[i], molecules, i) for i in chosen.tolist()]
     digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
     name = f"qm9-{task.split_seed}-{split}-{source}-{len(chosen)}-v{_VERSION}-{digest}.npz"
     file = None if cache is None else Path(cache) / name
@@ -63,6 +66,14 @@ def molecules_with_geometry(
     ptr = torch.cat([torch.zeros(1, dtype=torch.long), sizes.cumsum(0)])
     z, pos = torch.from_numpy(made["z"]), torch.from_numpy(made["pos"]).float()
     return MoleculeSet(z, pos, ptr, molecules.y[rows], molecules.index[rows])
+
+
+def _with_stereo(smiles: str, molecules: MoleculeSet, row: int) -> str:
+    from equizoo.data.geometry_graphs import smiles_of_geometry
+
+    atoms = slice(int(molecules.ptr[row]), int(molecules.ptr[row + 1]))
+    z, pos = molecules.z[atoms].numpy(), molecules.pos[atoms].double().numpy()
+    return smiles_of_geometry(smiles, z, pos) or smiles
 
 
 def _make(smiles: list[str], source: str) -> dict[str, np.ndarray]:
