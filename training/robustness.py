@@ -7,7 +7,11 @@ the share of right answers. What is measured is written into the folder as ``rob
     n            {"whole": test clouds as they are, "changed": those that are changed in each way}
     temperature  fitted to the first variant on validation clouds; all variants are scaled by it
     variants     {variant: {"calibration": {"ece", "ece_scaled", "nll", "nll_scaled"},
-                  "conditions": [{"change", "level", "errors": {"instance": %, "class": %}}, …]}}
+                  "conditions": [{"change", "level", "errors": {"instance": %, "class": %}}, …],
+                  "views": {"surface", "count", "errors", "ece", "nll"}}}
+
+``views`` is what the pipeline does with clouds of more points: it takes the mean of the logits over several
+clouds that it makes of one.
 
 References:
     C. R. Qi, L. Yi, H. Su, L. J. Guibas, "PointNet++", NeurIPS 2017, Section 4.1: dropped points. ACE,
@@ -23,10 +27,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from equizoo.data.modelnet40 import PointCloudSet, drop_points
+from equizoo.data.modelnet40 import PointCloudSet, drop_points, to_unit_sphere
 from equizoo.hub.errors import EquizooError
 from equizoo.training.confidence import calibration, fit_temperature
 from equizoo.training.config import ConfigError
@@ -112,6 +117,8 @@ def robustness(
         "temperature": temperature,
         "variants": {},
     }
+    surface = task.surface("test")
+    views = _views(surface, whole.points.shape[1])
     for variant, model in trained.models.items():
         log.info("measuring %s, %s", trained.name, variant)
         logits = task.predict(model, whole)
@@ -121,8 +128,30 @@ def robustness(
             logits = task.predict(model, PointCloudSet(points, changed.label))
             errors = error_rates(logits, changed.label)
             conditions.append({"change": change, "level": level, "errors": errors})
-        report["variants"][variant] = {"calibration": scale, "conditions": conditions}
+        logits = torch.stack([task.predict(model, view) for view in views]).mean(0)
+        scores = calibration(logits, whole.label, temperature)
+        report["variants"][variant] = {
+            "calibration": scale,
+            "conditions": conditions,
+            "views": {
+                "surface": surface.points.shape[1],
+                "count": len(views),
+                "errors": error_rates(logits, whole.label),
+                "ece": scores["ece_scaled"],
+                "nll": scores["nll_scaled"],
+            },
+        }
     return report
+
+
+def _views(clouds: PointCloudSet, points: int) -> list[PointCloudSet]:
+    """Return the views of each cloud that the pipeline would answer from."""
+    from equizoo.pipelines.point_clouds import VIEWS
+    from equizoo.pipelines.point_clouds_input import several_views
+
+    found = [several_views(cloud.double().numpy(), points, VIEWS) for cloud in clouds.points]
+    views = to_unit_sphere(torch.from_numpy(np.stack(found, 1))).to(clouds.points)
+    return [PointCloudSet(view, clouds.label) for view in views]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

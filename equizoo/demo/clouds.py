@@ -110,6 +110,12 @@ def class_bars(answer: Classification, style: str = "equivariant", title: str = 
     return bars(rows, style, title)
 
 
+def _points(answer: Classification) -> str:
+    if answer.views is None or len(answer.views) == 1:
+        return f"{answer.points} points"
+    return f"{answer.points} points, {answer.views.shape[1]} at a time,"
+
+
 def notes(answer: Classification, test_error: dict[str, float]) -> str:
     """Return what to know about an answer, as HTML."""
     warning = ""
@@ -121,6 +127,6 @@ def notes(answer: Classification, test_error: dict[str, float]) -> str:
     accuracy = test_error.get("instance")
     share = "" if accuracy is None else f" It is right for {100 - accuracy:.0f} % of the test objects."
     return (
-        f'{warning}<p class="ez-note">The model saw {answer.points} points and knows {len(answer.classes)} '
+        f'{warning}<p class="ez-note">The model saw {_points(answer)} and knows {len(answer.classes)} '
         f"classes: anything else gets one of them, often with a large probability.{share}</p>"
     )

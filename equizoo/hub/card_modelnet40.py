@@ -63,17 +63,27 @@ class ModelNet40(Dataset):
         """Return the accuracy on whole clouds and on worse ones."""
         variant = best_variant(config, results)
         errors = test_errors(results, variant)
-        measured = results.get("robustness", {}).get("variants", {}).get(variant, {}).get("conditions", [])
-        found = {(one["change"], one["level"]): one["errors"]["instance"] for one in measured}
+        measured = results.get("robustness", {}).get("variants", {}).get(variant, {})
+        conditions, views = measured.get("conditions", []), measured.get("views")
+        found = {(one["change"], one["level"]): one["errors"]["instance"] for one in conditions}
         worse = [f"{shown(found[key], self)} % {what}" for key, what in _WORSE.items() if key in found]
         return [
             f"**How often right:** {shown(errors['instance'], self)} % of the test clouds get the right one "
             f"of {len(config.domain.classes)} names; as a mean of the classes, "
-            f"{shown(errors['class'], self)} %.",
+            f"{shown(errors['class'], self)} %.{self._with_views(views)}",
             *([f"**On worse clouds**, without training on such: {'; '.join(worse)}."] if worse else []),
             "**Do not trust it** for scans, which see one side of an object, for scenes, or for objects that "
             "are not among its names: they get one of them all the same.",
         ]
+
+    def _with_views(self, views: Mapping[str, Any] | None) -> str:
+        if views is None:
+            return ""
+        instance, of_class = (shown(views["errors"][name], self) for name in ("instance", "class"))
+        return (
+            f" From {views['surface']:,} points, of which the pipeline makes {views['count']} clouds, "
+            f"{instance} % and {of_class} %."
+        )
 
     def exact(self, config: CheckpointConfig) -> str:
         """Say that logits are scalars, and leave out translations where clouds are not centred."""
@@ -180,9 +190,9 @@ class ModelNet40(Dataset):
             "\n\n".join(
                 [
                     "## Worse clouds",
-                    f"Accuracy [%] on clouds of {measured['points']} points. First row: instance / class "
-                    f"accuracy on all {whole:,} test clouds. Others: instance accuracy on {changed:,} of "
-                    "them, spread over the classes, which are changed after centring and scaling, without "
+                    f"Accuracy [%] on clouds of {measured['points']} points. Where there are two: instance / "
+                    f"class accuracy on all {whole:,} test clouds. Others: instance accuracy on {changed:,} "
+                    "of them, spread over the classes, which are changed after centring and scaling, without "
                     "training on such:",
                     self._conditions(config, measured),
                     self._probabilities(config, measured),
@@ -199,6 +209,16 @@ class ModelNet40(Dataset):
             names = ("instance", "class") if change == "none" else ("instance",)
             cells = (" / ".join(shown(c["errors"][name], self) for name in names) for c in conditions)
             rows.append([_CHANGES[change].format(amount), *cells])
+        views = [measured["variants"][variant].get("views") for variant in config.variants]
+        if views[0] is not None:
+            what = (
+                f"mean over {views[0]['count']} views of {views[0]['surface']:,} points, as in the pipeline"
+            )
+            cells = (
+                " / ".join(shown(one["errors"][name], self) for name in ("instance", "class"))
+                for one in views
+            )
+            rows.insert(1, [what, *cells])
         return table(["clouds", *(f"`{variant}`" for variant in figures)], rows)
 
     def _probabilities(self, config: CheckpointConfig, measured: Mapping[str, Any]) -> str:
@@ -209,6 +229,8 @@ class ModelNet40(Dataset):
                 f"- `{variant}`: {100 * one['ece']:.2f} % before, {100 * one['ece_scaled']:.2f} % after; "
                 f"negative log likelihood {one['nll']:.3f} before, {one['nll_scaled']:.3f} after"
             )
+            if views := measured["variants"][variant].get("views"):
+                lines[-1] += f"; mean over views: {100 * views['ece']:.2f} % and {views['nll']:.3f} after"
         return (
             f"Expected calibration error of the probabilities on the {measured['n']['whole']:,} test clouds "
             f"(15 intervals), before and after the logits are divided by {measured['temperature']:.3g}, "

@@ -17,7 +17,8 @@ class Classification:
         classes: Names of the C classes.
         error: Why there is no answer, or None.
         domain_reason: What is unlike the training set, or None.
-        cloud: (n, 3) the points that the model saw, centred, in the unit sphere; None without an answer.
+        views: (V, n, 3) the points that the model saw, as V clouds of the same object, each centred and in
+            the unit sphere; None without an answer.
         scores: (C,) probabilities of ``classes``; None without an answer.
     """
 
@@ -25,7 +26,7 @@ class Classification:
     classes: tuple[str, ...]
     error: str | None = None
     domain_reason: str | None = None
-    cloud: np.ndarray | None = None
+    views: np.ndarray | None = None
     scores: np.ndarray | None = None
 
     @property
@@ -39,9 +40,14 @@ class Classification:
         return f"cloud {self.source}" if self.source.isdigit() else self.source
 
     @property
+    def cloud(self) -> np.ndarray | None:
+        """(n, 3) the first of the views."""
+        return None if self.views is None else self.views[0]
+
+    @property
     def points(self) -> int | None:
-        """Number of points that the model saw."""
-        return None if self.cloud is None else len(self.cloud)
+        """Number of points that the model saw, in all views."""
+        return None if self.views is None else self.views.shape[0] * self.views.shape[1]
 
     def top(self, k: int = 5) -> list[dict[str, Any]]:
         """Return the ``k`` most probable classes, the most probable first.

@@ -94,6 +94,7 @@ def test_worse_clouds_and_probabilities_are_stated(read):
     assert (whole, changed) == (8, 4)
     assert f"all {whole} test clouds. Others: instance accuracy on {changed} of them" in text
     assert " / " in row(text, "as they are")[0]
+    assert " / " in row(text, "mean over 3 views of 1,024 points, as in the pipeline")[0]
     assert row(text, "87 % of the points replaced by the first one") == ["60.0"] * 2
     assert len(row(text, "noise of 0.02 radii on each coordinate")) == 2
     assert len(row(text, "1.25 times as large")) == 2

@@ -18,7 +18,7 @@ from equizoo.pipelines import pipeline
 from equizoo.pipelines.figure import NothingToDraw
 from equizoo.pipelines.point_clouds import PointCloudClassificationPipeline
 from equizoo.pipelines.point_clouds_figure import plot_classes
-from equizoo.pipelines.point_clouds_input import BadCloud, farthest_points, prepare
+from equizoo.pipelines.point_clouds_input import BadCloud, farthest_points, prepare, several_views
 from equizoo.pipelines.point_clouds_report import format_classes, write_classes
 from equizoo.relaxation.project import project
 from equizoo.symmetry import SO3
@@ -65,7 +65,7 @@ def test_arrays_tensors_and_lists_give_the_same(classify: PointCloudClassificati
 def test_clouds_of_many_sizes_keep_their_order(classify: PointCloudClassificationPipeline) -> None:
     clouds = [cloud(size, seed) for seed, size in enumerate((64, 30, 500, 64, 21, 30))]
     together = classify.classify(clouds)
-    assert [answer.points for answer in together] == [64, 30, 64, 64, 21, 30]
+    assert [answer.points for answer in together] == [64, 30, 3 * 64, 64, 21, 30]
     for one, answer in zip(clouds, together, strict=True):
         assert answer.scores == pytest.approx(classify.classify(one)[0].scores, abs=1e-5)
     for answer, other in zip(build(batch_size=1).classify(clouds), together, strict=True):
@@ -114,10 +114,58 @@ def test_large_clouds_are_reduced_fast_and_the_same_every_time() -> None:
     start = time.monotonic()
     first = prepare(large, most=300, fewest=20, seed=0)
     assert time.monotonic() - start < 5
-    assert first.shape == (300, 3)
-    assert np.linalg.norm(first, axis=1).max() == pytest.approx(1)
+    assert first.shape == (1, 300, 3)
+    assert np.linalg.norm(first, axis=2).max() == pytest.approx(1)
     assert np.array_equal(prepare(large, 300, 20, seed=0), first)
     assert not np.array_equal(prepare(large, 300, 20, seed=1), first)
+
+
+def test_views_share_no_point_and_are_all_spread_over_the_cloud() -> None:
+    points = np.random.default_rng(0).uniform(-1, 1, size=(1000, 3))
+    views = several_views(points, 300, 3)
+    assert views.shape == (3, 300, 3)
+    assert len(np.unique(views.reshape(-1, 3), axis=0)) == 900
+    for view in views:
+        octants = np.bincount((view > 0) @ [4, 2, 1], minlength=8)
+        assert octants.min() > 20, "even would be 37 or 38"
+        assert octants.max() < 60
+
+
+@pytest.mark.parametrize(("size", "count"), [(299, 1), (300, 1), (599, 1), (600, 2), (5000, 3)])
+def test_there_are_as_many_views_as_points_allow(size: int, count: int) -> None:
+    assert several_views(cloud(size), 300, 3).shape == (count, min(size, 300), 3)
+
+
+def test_points_given_several_times_make_no_view() -> None:
+    assert several_views(np.repeat(cloud(400), 3, axis=0), 300, 3).shape == (1, 300, 3)
+
+
+def test_an_answer_is_the_mean_over_the_logits_of_the_views() -> None:
+    several, one = build(), build(views=1)
+    points = cloud(1000)
+    (answer,) = several.classify(points)
+    assert answer.points == 3 * several.domain.points
+    model = several.model
+    with torch.no_grad():
+        logits = torch.stack([model(torch.from_numpy(v)[None].float())[0].double() for v in answer.views])
+    expected = (logits.mean(0) / several.domain.temperature).softmax(0).numpy()
+    np.testing.assert_allclose(answer.scores, expected, atol=1e-6)
+    np.testing.assert_array_equal(
+        one.classify(answer.views[0])[0].scores, several.classify(answer.views[0])[0].scores
+    )
+    assert one.classify(points)[0].points == one.domain.points
+
+
+def test_views_turn_with_the_cloud_and_forget_the_order_of_its_points() -> None:
+    pipe, points = build(), cloud(1000)
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
+    shuffled = np.random.default_rng(2).permutation(points) @ turn.T
+    np.testing.assert_allclose(pipe.classify(points)[0].scores, pipe.classify(shuffled)[0].scores, atol=1e-5)
+
+
+def test_no_views_are_refused() -> None:
+    with pytest.raises(ValueError, match="views must be positive"):
+        build(views=0)
 
 
 REFUSED = [
@@ -190,12 +238,13 @@ def test_inputs_without_points(classify: PointCloudClassificationPipeline, nothi
 @settings(max_examples=100, deadline=2000)
 def test_any_array_is_prepared_or_refused(points: np.ndarray, repeat: int) -> None:
     try:
-        ready = prepare(np.concatenate([points] * (repeat + 1)), most=64, fewest=20, seed=0)
+        ready = prepare(np.concatenate([points] * (repeat + 1)), 64, 20, seed=0, views=1 + repeat)
     except BadCloud:
         return
-    assert 20 <= len(ready) <= 64 * (repeat + 1)
+    assert 20 <= ready.shape[1] <= 64
+    assert 1 <= ready.shape[0] <= 1 + repeat
     assert np.isfinite(ready).all()
-    assert np.linalg.norm(ready, axis=1).max() == pytest.approx(1)
+    assert np.linalg.norm(ready, axis=2).max(1) == pytest.approx(1)
 
 
 def test_an_answer_that_is_not_finite_is_refused() -> None:
@@ -208,7 +257,7 @@ def test_an_answer_that_is_not_finite_is_refused() -> None:
 def test_bad_options_and_models() -> None:
     with pytest.raises(TypeError, match="did you mean 'batch_size'"):
         build(batchsize=3)
-    with pytest.raises(ValueError, match="batch_size must be positive"):
+    with pytest.raises(ValueError, match="batch_size and views must be positive, got 0"):
         build(batch_size=0)
     with pytest.raises(ValueError, match="seed must be a whole number from 0 to 2147483647, got -1"):
         build(seed=-1)
@@ -248,7 +297,7 @@ def test_files_and_folders(classify: PointCloudClassificationPipeline, tmp_path:
     assert [len(answer) for answer in classify([a, str(b), cloud(64)])] == [5, 5, 5]
     answers = classify.classify(tmp_path)
     assert [answer.source for answer in answers] == [str(path) for path in (a, b, c, d, e, f)]
-    assert [answer.points for answer in answers] == [64, 64, 40, 64, None, None]
+    assert [answer.points for answer in answers] == [64, 3 * 64, 40, 64, None, None]
     assert "1000000000 × vertex" in answers[4].error
     assert answers[5].error == "the cloud has 3 points, and at least 20 are needed"
     with pytest.raises(BadCloud, match=r"e\.ply: the header claims"):

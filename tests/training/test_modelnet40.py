@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 
+from equizoo import pipeline
 from equizoo.data.modelnet40 import CLASSES
 from equizoo.hub import load_checkpoint
 from equizoo.training import robustness as robust
@@ -286,6 +288,7 @@ def test_a_run_with_its_robustness_becomes_a_checkpoint(run, measured, tmp_path)
         assert len(figures["conditions"]) == 1 + 2 * 7 + 3 + 4
         assert figures["conditions"][0]["errors"] == measured["variants"][variant]["errors"]
         assert 0 <= figures["calibration"]["ece_scaled"] <= 1
+        assert (figures["views"]["surface"], figures["views"]["count"]) == (1024, 3)
     folder = publish(run, tmp_path / "tiny", name="tiny", recipe="vn-dgcnn-modelnet40-ace-128")
     card = load_checkpoint(folder).card
     assert card.domain["temperature"] == pytest.approx(report["temperature"], rel=1e-4)
@@ -294,6 +297,21 @@ def test_a_run_with_its_robustness_becomes_a_checkpoint(run, measured, tmp_path)
     assert results["robustness"]["variants"] == report["variants"]
     again = robust.robustness(folder, {"synthetic": 24})
     assert again["variants"]["equivariant"] == report["variants"]["equivariant"]
+
+
+def test_views_are_measured_as_the_pipeline_answers(run, tmp_path):
+    report = robust.robustness(run)
+    folder = publish(run, tmp_path / "tiny", name="tiny", recipe="vn-dgcnn-modelnet40-ace-128")
+    pipe = pipeline(robust.TASK, model=folder, results={})
+    clouds = load_trained(run).task.surface("test")
+    answers = pipe.classify(list(clouds.points.numpy()))
+    wrong = [
+        answer.top(1)[0]["label"] != CLASSES[label]
+        for answer, label in zip(answers, clouds.label, strict=True)
+    ]
+    assert 100 * np.mean(wrong) == pytest.approx(
+        report["variants"]["equivariant"]["views"]["errors"]["instance"]
+    )
 
 
 def test_the_temperature_is_fitted_on_validation_clouds(run, monkeypatch):

@@ -151,6 +151,12 @@ class ModelNet40Task:
         generator = torch.Generator().manual_seed(SPLITS.index(name))
         return PointCloudSet(turned(points, options.test_rotations, generator), clouds.label)
 
+    def surface(self, name: str) -> PointCloudSet:
+        """Return the clouds of a part with 1,024 points, or with ``points`` if those are more, turned."""
+        clouds = self._load(name, max(SURFACE, self.options.points))
+        generator = torch.Generator().manual_seed(SPLITS.index(name))
+        return PointCloudSet(turned(clouds.points, self.options.test_rotations, generator), clouds.label)
+
     def _load(self, name: str, points: int) -> PointCloudSet:
         options = self.options
         if options.synthetic:
