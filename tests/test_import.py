@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,28 @@ def test_unknown_name():
 def test_version_is_that_of_the_distribution():
     text = (Path(__file__).parents[1] / "pyproject.toml").read_text()
     assert f'version = "{equizoo.__version__}"' in text
+
+
+def test_the_demo_without_gradio_says_what_to_install():
+    code = """
+import sys
+sys.modules["gradio"] = None
+import equizoo.demo
+try:
+    equizoo.demo.launch
+except ImportError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert "pip install 'equizoo[app]'" in done.stdout
+
+
+def test_type_checkers_know_the_pipeline_of_every_task():
+    from equizoo.pipelines import TASKS
+
+    known = {}
+    for one in typing.get_overloads(equizoo.pipeline):
+        task, answer = (one.__annotations__[name] for name in ("task", "return"))
+        known[task] = answer
+    assert known.pop("str") == "Any"
+    assert known == {f"Literal[{task!r}]": path.rpartition(":")[2] for task, (path, _) in TASKS.items()}

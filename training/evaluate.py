@@ -16,6 +16,7 @@ from torch import nn
 
 from equizoo.hub.errors import EquizooError
 from equizoo.relaxation.layer import relaxations
+from equizoo.training.config import ConfigError
 from equizoo.training.equivariance import equivariance
 from equizoo.training.runfolder import RunFolder, provenance, write_json
 from equizoo.training.start import cost, method_name, stages
@@ -55,9 +56,11 @@ def evaluate(
         has some.
 
     Raises:
-        ConfigError: The run has no best weights yet.
+        ConfigError: The run has no best weights yet, or ``limit`` is not positive.
         EquizooError: It is neither a run nor a checkpoint.
     """
+    if limit is not None and limit < 1:
+        raise ConfigError(f"limit must be a positive number of samples, got {limit}")
     trained = load_trained(name, data)
     task = trained.task
     samples, prefix = len(task.split(split)), f"{task.metric.lower()}/"

@@ -197,7 +197,8 @@ def load_modelnet40(
     root = root or os.environ.get("EQUIZOO_DATA")
     if not root:
         raise FileNotFoundError(
-            "no data folder: pass root= or set EQUIZOO_DATA.\n" + how_to_get_modelnet40("it")
+            "no data folder: set EQUIZOO_DATA, or pass root= (on a command line --data).\n"
+            + how_to_get_modelnet40("it")
         )
     folder = Path(root).expanduser()
     source = find_modelnet40(folder)

@@ -189,7 +189,10 @@ def load_qm9(root: str | os.PathLike[str] | None = None) -> QM9:
     """
     root = root or os.environ.get("EQUIZOO_DATA")
     if not root:
-        raise FileNotFoundError("no data folder: pass root= or set EQUIZOO_DATA.\n" + how_to_get_qm9("it"))
+        raise FileNotFoundError(
+            "no data folder: set EQUIZOO_DATA, or pass root= (on a command line --data).\n"
+            + how_to_get_qm9("it")
+        )
     folder = Path(root).expanduser()
     source = find_qm9(folder)
     if source is None:

@@ -6,13 +6,21 @@ Everything on the page is served from this package: it needs no network.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from equizoo._lazy import lazy_names
+from equizoo.pipelines import require
 
 __all__ = ["build", "launch"]
 
-__getattr__, __dir__ = lazy_names(__name__, {"build": "equizoo.demo.page", "launch": "equizoo.demo.page"})
+_import, __dir__ = lazy_names(__name__, {"build": "equizoo.demo.page", "launch": "equizoo.demo.page"})
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        require("gradio", "app", "the demo")
+    return _import(name)
+
 
 if TYPE_CHECKING:
     from equizoo.demo.page import build, launch

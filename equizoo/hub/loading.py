@@ -6,11 +6,10 @@ import os
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from equizoo.hub.checkpoint import load_checkpoint
 from equizoo.hub.locate import HubOptions, locate
-from equizoo.hub.saving import with_saving
+from equizoo.hub.saving import PretrainedModel, with_saving
 
 
 def from_pretrained(
@@ -24,7 +23,7 @@ def from_pretrained(
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
     force_download: bool = False,
-) -> nn.Module:
+) -> PretrainedModel:
     """Load a trained model.
 
     A local folder that holds ``config.json`` comes first, then a bundled name, then a Hub id ``"org/name"``.

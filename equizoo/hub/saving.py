@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from torch import nn
 
@@ -17,7 +19,21 @@ from equizoo.hub.errors import CheckpointError
 from equizoo.hub.files import sha256
 
 
-def with_saving(model: nn.Module, variant: str, source: Path) -> nn.Module:
+class PretrainedModel(nn.Module):
+    """What type checkers know of a loaded model; each is of its family's own class, and none is one of these.
+
+    Attributes:
+        card: Targets, units, domain, calibration and training of the checkpoint.
+        save_pretrained: ``save_pretrained(folder)``, see :func:`save_pretrained`.
+        push_to_hub: ``push_to_hub("org/name")``, see :func:`push_to_hub`.
+    """
+
+    card: CheckpointConfig
+    save_pretrained: Callable[[str | os.PathLike[str]], None]
+    push_to_hub: Callable[..., str]
+
+
+def with_saving(model: nn.Module, variant: str, source: Path) -> PretrainedModel:
     """Give a loaded model its methods ``save_pretrained(folder)`` and ``push_to_hub(repo)``.
 
     Args:
@@ -31,7 +47,7 @@ def with_saving(model: nn.Module, variant: str, source: Path) -> nn.Module:
     # partial objects, because a bound method of an instance cannot be pickled with it
     setattr(model, "save_pretrained", partial(save_pretrained, model, variant, source))  # noqa: B010
     setattr(model, "push_to_hub", partial(push_to_hub, model, variant, source))  # noqa: B010
-    return model
+    return cast(PretrainedModel, model)
 
 
 def save_pretrained(model: nn.Module, variant: str, source: Path, folder: str | os.PathLike[str]) -> None:

@@ -14,13 +14,21 @@ import numbers
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from equizoo._nearest import did_you_mean
 from equizoo.hub.errors import EquizooError
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from equizoo.pipelines.conformers import ConformerPipeline
+    from equizoo.pipelines.motion import MotionForecastingPipeline
+    from equizoo.pipelines.particles import ParticleForecastingPipeline
+    from equizoo.pipelines.point_clouds import PointCloudClassificationPipeline
+    from equizoo.pipelines.properties import MoleculePropertyPipeline
+
+    _Checkpoint: TypeAlias = str | os.PathLike[str] | nn.Module | None
 
 #: Where the class of each task lives, and the bundled checkpoint that it uses unless told.
 TASKS: dict[str, tuple[str, str]] = {
@@ -145,9 +153,65 @@ def _first(parts: Sequence[str], between: str) -> str:
     return between.join([*parts[:_NAMED], *(["…"] if len(parts) > _NAMED else [])])
 
 
+@overload
+def pipeline(
+    task: Literal["molecule-properties"],
+    model: _Checkpoint = None,
+    device: Any = None,
+    variant: str | None = None,
+    **options: Any,
+) -> MoleculePropertyPipeline: ...
+
+
+@overload
+def pipeline(
+    task: Literal["particle-forecasting"],
+    model: _Checkpoint = None,
+    device: Any = None,
+    variant: str | None = None,
+    **options: Any,
+) -> ParticleForecastingPipeline: ...
+
+
+@overload
+def pipeline(
+    task: Literal["point-cloud-classification"],
+    model: _Checkpoint = None,
+    device: Any = None,
+    variant: str | None = None,
+    **options: Any,
+) -> PointCloudClassificationPipeline: ...
+
+
+@overload
+def pipeline(
+    task: Literal["motion-forecasting"],
+    model: _Checkpoint = None,
+    device: Any = None,
+    variant: str | None = None,
+    **options: Any,
+) -> MotionForecastingPipeline: ...
+
+
+@overload
+def pipeline(
+    task: Literal["conformers"],
+    model: _Checkpoint = None,
+    device: Any = None,
+    variant: str | None = None,
+    **options: Any,
+) -> ConformerPipeline: ...
+
+
+@overload
+def pipeline(
+    task: str, model: _Checkpoint = None, device: Any = None, variant: str | None = None, **options: Any
+) -> Any: ...
+
+
 def pipeline(
     task: str,
-    model: str | os.PathLike[str] | nn.Module | None = None,
+    model: _Checkpoint = None,
     device: Any = None,
     variant: str | None = None,
     **options: Any,

@@ -189,6 +189,12 @@ def test_folders_that_are_no_runs(tmp_path, capsys):
     assert "error:" in capsys.readouterr().err
 
 
+def test_no_samples_are_no_measurement(run):
+    for limit in (0, -3):
+        with pytest.raises(ConfigError, match="positive number of samples"):
+            evaluate(run, limit=limit)
+
+
 def test_geometries_are_made_once(run, tmp_path, monkeypatch):
     pytest.importorskip("rdkit")
     task = load_trained(run).task
