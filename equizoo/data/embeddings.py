@@ -13,6 +13,7 @@ import numpy as np
 
 from equizoo.data.mmff import minimise
 from equizoo.data.molecule_graphs import molecule_graph, stereo_kept
+from equizoo.data.stereo_embedding import embed_any_isomer
 
 _SECONDS, _ATTEMPTS = 20, 30
 _MMFF_STEPS = 2000
@@ -20,7 +21,7 @@ _SEEDS = 2**21  # RDKit multiplies the seed, which may not be 0, by the number o
 
 
 def embed_many(mol: Any, count: int, seed: int) -> np.ndarray:
-    """Embed a molecule with ETKDGv3.
+    """Embed a molecule with ETKDGv3, without its stereo labels where it cannot be embedded with them.
 
     Args:
         mol: RDKit ``Mol`` with explicit hydrogens.
@@ -49,6 +50,8 @@ def embed_many(mol: Any, count: int, seed: int) -> np.ndarray:
             options.useRandomCoords = random_start
             if len(rdDistGeom.EmbedMultipleConfs(copy, count, options)):
                 break
+        else:
+            return embed_any_isomer(mol, count, options.randomSeed)
     pos = np.array([conformer.GetPositions() for conformer in copy.GetConformers()])
     pos = pos.reshape(-1, copy.GetNumAtoms(), 3)
     return pos[stereo_kept(molecule_graph(copy), pos)]

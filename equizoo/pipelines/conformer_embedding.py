@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from equizoo.pipelines.geometry import Refused
+from equizoo.data.stereo_embedding import embed_any_isomer
+from equizoo.pipelines.geometry import NO_EMBEDDING, Refused
 
 _SECONDS = 5
 #: Attempts from the eigenvectors of the distances, then from random positions: strained rings need many.
@@ -32,7 +33,7 @@ def sample_seed(*numbers: int) -> int:
 
 
 def embedding(mol: Any, seed: int, sample: int = 0, attempt: int = 0) -> np.ndarray:
-    """Make one ETKDGv3 embedding, within a time limit.
+    """Make one ETKDGv3 embedding, within a time limit; without stereo labels where it needs that.
 
     Args:
         mol: RDKit ``Mol`` with explicit hydrogens; its stereo labels are kept.
@@ -64,4 +65,6 @@ def embedding(mol: Any, seed: int, sample: int = 0, attempt: int = 0) -> np.ndar
             options.useRandomCoords, options.maxIterations = random_start, attempts
             if rdDistGeom.EmbedMolecule(copy, options) == 0:
                 return np.array(copy.GetConformer().GetPositions())
-    raise Refused("no 3-D geometry: the embedding failed; the rings or the stereochemistry may be impossible")
+    for pos in embed_any_isomer(copy, 1, 1 + options.randomSeed // 2):
+        return pos
+    raise Refused(NO_EMBEDDING)

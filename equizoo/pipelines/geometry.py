@@ -12,8 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from equizoo.data.embeddings import with_positions
 from equizoo.data.geometry_graphs import perceived_bonds, relative_distances
 from equizoo.data.mmff import minimise
+from equizoo.data.molecule_graphs import molecule_graph, stereo_kept
+from equizoo.data.stereo_embedding import embed_any_isomer
 from equizoo.data.tight_binding import Relaxed, relax_tight_binding
 
 #: Two atoms nearer than this [Å] are one atom given twice.
@@ -23,6 +26,7 @@ SEPARATE = 1.3
 #: Bond lengths of QM9, as multiples of the sum of covalent radii: 0.784 to 1.120.
 USUAL = (0.75, 1.15)
 
+NO_EMBEDDING = "no 3-D geometry: the embedding failed; the rings or the stereochemistry may be impossible"
 _EMBED_SECONDS, _EMBED_ATTEMPTS = 20, 60
 _MMFF_STEPS, _MMFF_ROUNDS = 500, 10
 _XTB_FORCE, _XTB_STEPS = 0.01, 500  # [eV/Å]
@@ -33,7 +37,7 @@ class Refused(ValueError):
 
 
 def embed(mol: Any, seed: int) -> np.ndarray:
-    """Make a geometry from a molecular graph: ETKDGv3, then MMFF94.
+    """Make a geometry from a molecular graph: ETKDGv3, without labels where it needs that, then MMFF94.
 
     Args:
         mol: RDKit ``Mol`` with explicit hydrogens.
@@ -62,13 +66,18 @@ def embed(mol: Any, seed: int) -> np.ndarray:
             if rdDistGeom.EmbedMolecule(mol, options) == 0:
                 break
         else:
-            raise Refused(
-                "no 3-D geometry: the embedding failed; the rings or the stereochemistry may be impossible"
-            )
+            mol = with_positions(mol, embed_any_isomer(mol, 1, seed=1 + seed // 2))
+            if not mol.GetNumConformers():
+                raise Refused(NO_EMBEDDING)
         for _ in range(_MMFF_ROUNDS):
             if minimise(mol, _MMFF_STEPS)[1].all():
-                return np.array(mol.GetConformer().GetPositions())
-    raise Refused("no 3-D geometry: the MMFF94 minimisation did not converge")
+                break
+        else:
+            raise Refused("no 3-D geometry: the MMFF94 minimisation did not converge")
+    pos = np.array(mol.GetConformer().GetPositions())
+    if not stereo_kept(molecule_graph(mol), pos[None])[0]:
+        raise Refused("no 3-D geometry: the MMFF94 minimisation changed the stereochemistry")
+    return pos
 
 
 def relax_xtb(z: np.ndarray, pos: np.ndarray) -> Relaxed:

@@ -20,7 +20,7 @@ from equizoo.training.config import ConfigError
 
 log = logging.getLogger(__name__)
 
-_VERSION = 2  # of the geometries and of their file
+_VERSION = 3  # of the geometries and of their file
 
 
 def molecules_with_geometry(
