@@ -8,13 +8,15 @@ for is kept.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
 
 from equizoo.data.molecule_graphs import molecule_graph, stereo_kept
 
-_AT_ONCE, _MOST, _ITERATIONS, _SECONDS = 20, 200, 2, 20
+_MOST, _ITERATIONS, _SECONDS = 200, 2, 5
+_LARGEST = 2**31 - 1  # seed that RDKit takes
 
 
 def embed_any_isomer(mol: Any, count: int, seed: int) -> np.ndarray:
@@ -24,11 +26,11 @@ def embed_any_isomer(mol: Any, count: int, seed: int) -> np.ndarray:
 
     Args:
         mol: RDKit ``Mol`` with explicit hydrogens.
-        count: Number of embeddings; no more than 200 are tried.
+        count: Number of embeddings; no more than 200 are tried, for no more than five seconds.
         seed: Seed, 1 or larger; the same seed gives the same embeddings.
 
     Returns:
-        (S, N, 3) float64 positions [Å], S ≤ ``count``.
+        (S, N, 3) float64 positions [Å], S ≤ ``count``; none of a molecule without labels.
 
     Example:
         >>> from rdkit import Chem
@@ -40,20 +42,22 @@ def embed_any_isomer(mol: Any, count: int, seed: int) -> np.ndarray:
     from rdkit.Chem import rdDistGeom
 
     graph, free = molecule_graph(mol), Chem.Mol(mol)
+    if not len(graph.centres) and not len(graph.double_bonds):
+        return np.empty((0, len(graph), 3))
     Chem.RemoveStereochemistry(free)
     options = rdDistGeom.ETKDGv3()
     options.maxIterations = _ITERATIONS
     if hasattr(options, "timeout"):
         options.timeout = _SECONDS
-    kept = np.empty((0, len(graph), 3))
+    kept: list[np.ndarray] = []
+    end = time.monotonic() + _SECONDS
     with rdBase.BlockLogs():
-        for start in range(0, _MOST, _AT_ONCE):
-            options.randomSeed = seed + start
-            options.useRandomCoords = start >= _MOST // 2
-            rdDistGeom.EmbedMultipleConfs(free, _AT_ONCE, options)
-            pos = np.array([one.GetPositions() for one in free.GetConformers()]).reshape(-1, len(graph), 3)
-            pos = np.where(stereo_kept(graph, -pos)[:, None, None], -pos, pos)
-            kept = np.concatenate([kept, pos[stereo_kept(graph, pos)]])
-            if len(kept) >= count:
+        for attempt in range(_MOST):
+            options.randomSeed = (seed * _MOST + attempt) % _LARGEST
+            options.useRandomCoords = attempt >= _MOST // 2
+            if rdDistGeom.EmbedMolecule(free, options) == 0:
+                pos = np.array(free.GetConformer().GetPositions())
+                kept += [one for one in (pos, -pos) if stereo_kept(graph, one[None])[0]]
+            if len(kept) >= count or time.monotonic() > end:
                 break
-    return kept[:count]
+    return np.array(kept[:count]).reshape(-1, len(graph), 3)

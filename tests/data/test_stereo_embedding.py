@@ -56,6 +56,11 @@ def test_what_rings_cannot_have_is_still_refused() -> None:
             refused(mol, seed=0)
 
 
+def test_a_molecule_without_labels_is_left_to_rdkit() -> None:
+    mol = molecule("CCO")
+    assert embed_any_isomer(mol, 1, seed=1).shape == (0, mol.GetNumAtoms(), 3)
+
+
 def test_a_geometry_that_turned_over_in_the_force_field_is_refused() -> None:
     with pytest.raises(Refused, match="changed the stereochemistry"):
         embed(molecule(UNSTABLE), seed=0)
