@@ -7,11 +7,13 @@ the share of right answers. What is measured is written into the folder as ``rob
     n            {"whole": test clouds as they are, "changed": those that are changed in each way}
     temperature  fitted to the first variant on validation clouds; all variants are scaled by it
     variants     {variant: {"calibration": {"ece", "ece_scaled", "nll", "nll_scaled"},
-                  "conditions": [{"change", "level", "errors": {"instance": %, "class": %}}, …],
-                  "views": {"surface", "count", "errors", "ece", "nll"}}}
+                  "conditions": [{"change", "level", "errors": {"instance": %, "class": %},
+                                  "answers": {"instance": %, "class": %}}, …],
+                  "surface": {"points", "views", "answers", "ece", "nll"}}}
 
-``views`` is what the pipeline does with clouds of more points: it takes the mean of the logits over several
-clouds that it makes of one.
+``errors`` are those of the network as it is, ``answers`` those of the pipeline, which leaves out points that
+are given twice, centres and scales, and takes fewer neighbours in smaller clouds; of the whole ``surface`` it
+makes several clouds.
 
 References:
     C. R. Qi, L. Yi, H. Su, L. J. Guibas, "PointNet++", NeurIPS 2017, Section 4.1: dropped points. ACE,
@@ -25,14 +27,16 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from equizoo.data.modelnet40 import PointCloudSet, drop_points, to_unit_sphere
+from equizoo.data.modelnet40 import PointCloudSet, drop_points
+from equizoo.hub.domain import PointCloudDomain
 from equizoo.hub.errors import EquizooError
+from equizoo.pipelines.point_clouds import TASK, PointCloudClassificationPipeline
 from equizoo.training.confidence import calibration, fit_temperature
 from equizoo.training.config import ConfigError
 from equizoo.training.runfolder import RunFolder
@@ -41,7 +45,6 @@ from equizoo.training.variants import load_trained
 
 log = logging.getLogger(__name__)
 
-TASK = "point-cloud-classification"
 FILE = "robustness.json"
 DROPPED = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.87)
 JITTER = (0.01, 0.02, 0.05)
@@ -118,40 +121,51 @@ def robustness(
         "variants": {},
     }
     surface = task.surface("test")
-    views = _views(surface, whole.points.shape[1])
     for variant, model in trained.models.items():
         log.info("measuring %s, %s", trained.name, variant)
+        pipe = _pipeline(task, model, temperature)
         logits = task.predict(model, whole)
-        scale = calibration(logits, whole.label, temperature)
         conditions = [{"change": "none", "level": 0.0, "errors": error_rates(logits, whole.label)}]
         for change, level, points in tqdm(worsened(changed.points, seed), leave=False, disable=None):
-            logits = task.predict(model, PointCloudSet(points, changed.label))
-            errors = error_rates(logits, changed.label)
-            conditions.append({"change": change, "level": level, "errors": errors})
-        logits = torch.stack([task.predict(model, view) for view in views]).mean(0)
-        scores = calibration(logits, whole.label, temperature)
+            clouds = PointCloudSet(points, changed.label)
+            errors, answers = (
+                error_rates(scores, changed.label)
+                for scores in (task.predict(model, clouds), _answers(pipe, clouds))
+            )
+            conditions.append({"change": change, "level": level, "errors": errors, "answers": answers})
+        answers = _answers(pipe, surface)
+        sure = calibration(answers.log(), surface.label, 1.0)
         report["variants"][variant] = {
-            "calibration": scale,
+            "calibration": calibration(logits, whole.label, temperature),
             "conditions": conditions,
-            "views": {
-                "surface": surface.points.shape[1],
-                "count": len(views),
-                "errors": error_rates(logits, whole.label),
-                "ece": scores["ece_scaled"],
-                "nll": scores["nll_scaled"],
+            "surface": {
+                "points": surface.points.shape[1],
+                "views": pipe.views,
+                "answers": error_rates(answers, surface.label),
+                "ece": sure["ece"],
+                "nll": sure["nll"],
             },
         }
     return report
 
 
-def _views(clouds: PointCloudSet, points: int) -> list[PointCloudSet]:
-    """Return the views of each cloud that the pipeline would answer from."""
-    from equizoo.pipelines.point_clouds import VIEWS
-    from equizoo.pipelines.point_clouds_input import several_views
+def _pipeline(task: Any, model: nn.Module, temperature: float) -> PointCloudClassificationPipeline:
+    """Return the pipeline that a checkpoint of this model would get."""
+    known = task.domain()
+    domain = PointCloudDomain(known["points"], tuple(known["classes"]), known["rotations"], temperature)
+    model.card = SimpleNamespace(task=TASK, domain=domain)  # type: ignore[assignment]
+    return PointCloudClassificationPipeline(model)
 
-    found = [several_views(cloud.double().numpy(), points, VIEWS) for cloud in clouds.points]
-    views = to_unit_sphere(torch.from_numpy(np.stack(found, 1))).to(clouds.points)
-    return [PointCloudSet(view, clouds.label) for view in views]
+
+def _answers(pipe: PointCloudClassificationPipeline, clouds: PointCloudSet) -> Tensor:
+    """Return the probabilities ``(S, C)`` that the pipeline answers; what it refuses counts as wrong."""
+    scores = torch.zeros(len(clouds), len(pipe.classes), dtype=torch.float64)
+    for row, answer in enumerate(pipe.classify(clouds.points)):
+        if answer.scores is None:
+            scores[row, (int(clouds.label[row]) + 1) % len(pipe.classes)] = 1.0
+        else:
+            scores[row] = torch.from_numpy(answer.scores)
+    return scores
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -177,8 +191,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     for variant, figures in report["variants"].items():
         for condition in figures["conditions"]:
-            errors = "  ".join(f"{name} {rate:.2f} %" for name, rate in condition["errors"].items())
-            log.info("%s, %s %g: error rate %s", variant, condition["change"], condition["level"], errors)
+            for what in ("errors", "answers"):
+                rates = "  ".join(f"{name} {rate:.2f} %" for name, rate in condition.get(what, {}).items())
+                log.info("%s, %s %g, %s: %s", variant, condition["change"], condition["level"], what, rates)
     RunFolder(arguments.folder).write_measured(FILE, report)
     log.info("wrote %s", Path(arguments.folder) / FILE)
     return 0

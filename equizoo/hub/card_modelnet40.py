@@ -64,26 +64,28 @@ class ModelNet40(Dataset):
         variant = best_variant(config, results)
         errors = test_errors(results, variant)
         measured = results.get("robustness", {}).get("variants", {}).get(variant, {})
-        conditions, views = measured.get("conditions", []), measured.get("views")
-        found = {(one["change"], one["level"]): one["errors"]["instance"] for one in conditions}
+        conditions, surface = measured.get("conditions", []), measured.get("surface")
+        found = {(one["change"], one["level"]): one["answers"]["instance"] for one in conditions[1:]}
         worse = [f"{shown(found[key], self)} % {what}" for key, what in _WORSE.items() if key in found]
         return [
             f"**How often right:** {shown(errors['instance'], self)} % of the test clouds get the right one "
             f"of {len(config.domain.classes)} names; as a mean of the classes, "
-            f"{shown(errors['class'], self)} %.{self._with_views(views)}",
-            *([f"**On worse clouds**, without training on such: {'; '.join(worse)}."] if worse else []),
+            f"{shown(errors['class'], self)} %.{self._of_surface(surface)}",
+            *([f"**On worse clouds**, by the pipeline: {'; '.join(worse)}."] if worse else []),
             "**Do not trust it** for scans, which see one side of an object, for scenes, or for objects that "
             "are not among its names: they get one of them all the same.",
         ]
 
-    def _with_views(self, views: Mapping[str, Any] | None) -> str:
-        if views is None:
+    def _of_surface(self, surface: Mapping[str, Any] | None) -> str:
+        if surface is None:
             return ""
-        instance, of_class = (shown(views["errors"][name], self) for name in ("instance", "class"))
         return (
-            f" From {views['surface']:,} points, of which the pipeline makes {views['count']} clouds, "
-            f"{instance} % and {of_class} %."
+            f" From {surface['points']:,} points, of which the pipeline makes {surface['views']} clouds, "
+            f"{self._both(surface['answers'], ' % and ')} %."
         )
+
+    def _both(self, errors: Mapping[str, float], between: str = " / ") -> str:
+        return between.join(shown(errors[name], self) for name in ("instance", "class"))
 
     def exact(self, config: CheckpointConfig) -> str:
         """Say that logits are scalars, and leave out translations where clouds are not centred."""
@@ -193,7 +195,8 @@ class ModelNet40(Dataset):
                     f"Accuracy [%] on clouds of {measured['points']} points. Where there are two: instance / "
                     f"class accuracy on all {whole:,} test clouds. Others: instance accuracy on {changed:,} "
                     "of them, spread over the classes, which are changed after centring and scaling, without "
-                    "training on such:",
+                    "training on such. The pipeline leaves out points that are given twice, centres and "
+                    "scales, and takes fewer neighbours in smaller clouds, in proportion to the points:",
                     self._conditions(config, measured),
                     self._probabilities(config, measured),
                 ]
@@ -201,25 +204,20 @@ class ModelNet40(Dataset):
         ]
 
     def _conditions(self, config: CheckpointConfig, measured: Mapping[str, Any]) -> str:
-        figures = {variant: measured["variants"][variant]["conditions"] for variant in config.variants}
-        rows = []
-        for conditions in zip(*figures.values(), strict=True):
+        figures = [measured["variants"][variant] for variant in config.variants]
+        whole, *changed = zip(*(one["conditions"] for one in figures), strict=True)
+        rows = [[_CHANGES["none"], *(cell for one in whole for cell in (self._both(one["errors"]), "–"))]]
+        surface = figures[0]["surface"]
+        what = f"{surface['points']:,} points, of which the pipeline makes {surface['views']} clouds"
+        rows.append([what, *(c for one in figures for c in ("–", self._both(one["surface"]["answers"])))])
+        for conditions in changed:
             change, level = conditions[0]["change"], conditions[0]["level"]
             amount = 100 * level if change in _PERCENT else level
-            names = ("instance", "class") if change == "none" else ("instance",)
-            cells = (" / ".join(shown(c["errors"][name], self) for name in names) for c in conditions)
+            kinds = ((one[kind]["instance"] for kind in ("errors", "answers")) for one in conditions)
+            cells = [shown(error, self) for pair in kinds for error in pair]
             rows.append([_CHANGES[change].format(amount), *cells])
-        views = [measured["variants"][variant].get("views") for variant in config.variants]
-        if views[0] is not None:
-            what = (
-                f"mean over {views[0]['count']} views of {views[0]['surface']:,} points, as in the pipeline"
-            )
-            cells = (
-                " / ".join(shown(one["errors"][name], self) for name in ("instance", "class"))
-                for one in views
-            )
-            rows.insert(1, [what, *cells])
-        return table(["clouds", *(f"`{variant}`" for variant in figures)], rows)
+        heads = [head for variant in config.variants for head in (f"`{variant}`", f"`{variant}`, pipeline")]
+        return table(["clouds", *heads], rows)
 
     def _probabilities(self, config: CheckpointConfig, measured: Mapping[str, Any]) -> str:
         lines = []
@@ -229,8 +227,11 @@ class ModelNet40(Dataset):
                 f"- `{variant}`: {100 * one['ece']:.2f} % before, {100 * one['ece_scaled']:.2f} % after; "
                 f"negative log likelihood {one['nll']:.3f} before, {one['nll_scaled']:.3f} after"
             )
-            if views := measured["variants"][variant].get("views"):
-                lines[-1] += f"; mean over views: {100 * views['ece']:.2f} % and {views['nll']:.3f} after"
+            surface = measured["variants"][variant]["surface"]
+            lines[-1] += (
+                f"; by the pipeline, from {surface['points']:,} points, {100 * surface['ece']:.2f} % and "
+                f"{surface['nll']:.3f}"
+            )
         return (
             f"Expected calibration error of the probabilities on the {measured['n']['whole']:,} test clouds "
             f"(15 intervals), before and after the logits are divided by {measured['temperature']:.3g}, "

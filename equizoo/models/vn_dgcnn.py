@@ -140,23 +140,35 @@ class VNDGCNN(nn.Module):
         self.input_types = {"points": Points(), "batch": None}
         self.output_type = Scalars(config.classes, per="graph")
 
-    def forward(self, points: Tensor, batch: Tensor | None = None, num_graphs: int | None = None) -> Tensor:
+    def forward(
+        self,
+        points: Tensor,
+        batch: Tensor | None = None,
+        num_graphs: int | None = None,
+        neighbours: int | None = None,
+    ) -> Tensor:
         """Classify clouds.
 
         Args:
             points: ``(B, N, 3)`` clouds of one size, or ``(R, 3)`` points of one cloud or of several.
             batch: ``(R,)`` cloud of each point, ascending from 0, with ``(R, 3)`` points; None: one cloud.
             num_graphs: B, if it is known; saves looking it up in ``batch``.
+            neighbours: Number of neighbours k; that of the configuration unless given. Clouds of fewer points
+                than in training are told apart far better with a k that is smaller in proportion, since
+                neighbourhoods then cover as much of an object as in training.
 
         Returns:
             ``(B, classes)`` logits.
 
         Raises:
-            ValueError: Shapes that do not fit, no points, an unsorted ``batch``, or points that are not
-                finite.
+            ValueError: Shapes that do not fit, no points, an unsorted ``batch``, points that are not finite, or
+                no neighbours.
         """
         if not torch.compiler.is_compiling():
             check_clouds(points, batch)
+        k = self.config.neighbours if neighbours is None else neighbours
+        if k < 1:
+            raise ValueError(f"neighbours must be at least 1, got {k}")
         if points.ndim == 3:
             clouds = Clouds.equal(points.shape[0], points.shape[1], points.device)
             points = points.flatten(0, 1)
@@ -169,7 +181,7 @@ class VNDGCNN(nn.Module):
             x = x - clouds.mean(x).index_select(0, clouds.batch)
         features = []
         for layer in self.layers:
-            x = layer(x, nearest_neighbours(x, clouds, self.config.neighbours))
+            x = layer(x, nearest_neighbours(x, clouds, k))
             features.append(x.unflatten(1, (3, -1)))
         x = torch.cat(features, -1).flatten(1)
         single = Elements.points(x.shape[0], x.device)

@@ -23,6 +23,7 @@ from equizoo.relaxation.layer import relaxations
 
 TASK = "point-cloud-classification"
 VIEWS = 3
+_FEWEST_NEIGHBOURS = 4
 _PARTIAL = (
     "a partial variant is not exactly invariant: its probabilities change somewhat when a cloud is turned; "
     "use the equivariant variant where that matters"
@@ -36,9 +37,9 @@ class PointCloudClassificationPipeline:
     ``.xyz``, ``.npy`` or ``.pcd`` (see :func:`equizoo.data.point_files.read_points`); a mesh is replaced by
     points drawn on its surface. Units, place and orientation do not matter. Clouds of more points than the
     model was trained on are reduced by farthest-point sampling, to several clouds without common points if
-    there are enough, over whose logits the answer is the mean; smaller ones are used as they are and
-    flagged, since the accuracy was not measured there; those of fewer than 20 different points are refused.
-    A point that is given several times counts once. A call, whose answer is labels and scores, flags by one
+    there are enough, over whose logits the answer is the mean. Smaller ones are used as they are, with fewer
+    neighbours in proportion, and flagged; those of fewer than 20 different points are refused. A point that
+    is given several times counts once. A call, whose answer is labels and scores, flags by one
     :class:`~equizoo.pipelines.DomainWarning`; :meth:`classify` by a reason a cloud.
 
     The model knows its classes only: an object of another kind gets one of them, often with a large
@@ -188,11 +189,18 @@ class PointCloudClassificationPipeline:
     def _scores(self, clouds: np.ndarray) -> np.ndarray:
         """Return the (B, C) float64 probabilities of the views (B, V, n, 3) of clouds."""
         parameter = next(self.model.parameters())
-        views = torch.from_numpy(clouds).to(parameter)
-        logits = torch.stack([self.model(view) for view in views.unbind(1)]).double().mean(0).cpu()
+        views, options = torch.from_numpy(clouds).to(parameter), self._options(clouds.shape[2])
+        logits = torch.stack([self.model(view, **options) for view in views.unbind(1)]).double().mean(0).cpu()
         if logits.shape != (len(clouds), len(self.classes)):
             raise ValueError(
                 f"the model answers {tuple(logits.shape)} for {len(clouds)} clouds, and the checkpoint names "
                 f"{len(self.classes)} classes"
             )
         return (logits / self.domain.temperature).softmax(1).numpy()
+
+    def _options(self, points: int) -> dict[str, int]:
+        """Return the number of neighbours, as large a part of a cloud of so many points as in training."""
+        usual, known = getattr(getattr(self.model, "config", None), "neighbours", None), self.domain.points
+        if usual is None or points >= known:
+            return {}
+        return {"neighbours": min(usual, max(_FEWEST_NEIGHBOURS, round(usual * points / known)))}

@@ -103,6 +103,17 @@ def test_the_plain_network_is_the_compiled_one(monkeypatch):
         torch.testing.assert_close(fast, plain, rtol=1e-7, atol=1e-9)
 
 
+def test_another_number_of_neighbours_is_that_of_the_configuration():
+    shape = {"classes": 4, "widths": (4, 5), "embedding": 6, "head": (7, 6)}
+    few, many = (VNDGCNN(VNDGCNNConfig(neighbours=k, **shape)).double().eval() for k in (3, 6))
+    few.load_state_dict(many.state_dict())
+    points = torch.randn(2, 12, 3, generator=rng(0), dtype=torch.float64)
+    torch.testing.assert_close(many(points, neighbours=3), few(points), rtol=0, atol=0)
+    assert not torch.allclose(many(points), few(points))
+    with pytest.raises(ValueError, match="neighbours must be at least 1, got 0"):
+        many(points, neighbours=0)
+
+
 def test_clouds_of_one_size_may_come_as_a_batch():
     torch.manual_seed(0)
     model, points = VNDGCNN().eval(), clouds(2, 40)

@@ -163,6 +163,15 @@ def test_views_turn_with_the_cloud_and_forget_the_order_of_its_points() -> None:
     np.testing.assert_allclose(pipe.classify(points)[0].scores, pipe.classify(shuffled)[0].scores, atol=1e-5)
 
 
+def test_smaller_clouds_get_fewer_neighbours_in_proportion() -> None:
+    pipe, seen = build(), []
+    usual = pipe.model.config.neighbours
+    pipe.model.register_forward_pre_hook(lambda _, args, options: seen.append(options), with_kwargs=True)
+    for size in (64, 48, 32, 20):
+        pipe.classify(cloud(size))
+    assert [options.get("neighbours", usual) for options in seen] == [8, 6, 4, 4]
+
+
 def test_no_views_are_refused() -> None:
     with pytest.raises(ValueError, match="views must be positive"):
         build(views=0)

@@ -288,7 +288,8 @@ def test_a_run_with_its_robustness_becomes_a_checkpoint(run, measured, tmp_path)
         assert len(figures["conditions"]) == 1 + 2 * 7 + 3 + 4
         assert figures["conditions"][0]["errors"] == measured["variants"][variant]["errors"]
         assert 0 <= figures["calibration"]["ece_scaled"] <= 1
-        assert (figures["views"]["surface"], figures["views"]["count"]) == (1024, 3)
+        assert (figures["surface"]["points"], figures["surface"]["views"]) == (1024, 3)
+        assert all(set(one["answers"]) == {"instance", "class"} for one in figures["conditions"][1:])
     folder = publish(run, tmp_path / "tiny", name="tiny", recipe="vn-dgcnn-modelnet40-ace-128")
     card = load_checkpoint(folder).card
     assert card.domain["temperature"] == pytest.approx(report["temperature"], rel=1e-4)
@@ -299,19 +300,21 @@ def test_a_run_with_its_robustness_becomes_a_checkpoint(run, measured, tmp_path)
     assert again["variants"]["equivariant"] == report["variants"]["equivariant"]
 
 
-def test_views_are_measured_as_the_pipeline_answers(run, tmp_path):
-    report = robust.robustness(run)
+def test_answers_are_those_of_the_pipeline_of_the_checkpoint(run, tmp_path):
+    report = robust.robustness(run)["variants"]["equivariant"]
     folder = publish(run, tmp_path / "tiny", name="tiny", recipe="vn-dgcnn-modelnet40-ace-128")
-    pipe = pipeline(robust.TASK, model=folder, results={})
-    clouds = load_trained(run).task.surface("test")
-    answers = pipe.classify(list(clouds.points.numpy()))
-    wrong = [
-        answer.top(1)[0]["label"] != CLASSES[label]
-        for answer, label in zip(answers, clouds.label, strict=True)
-    ]
-    assert 100 * np.mean(wrong) == pytest.approx(
-        report["variants"]["equivariant"]["views"]["errors"]["instance"]
-    )
+    pipe, task = pipeline(robust.TASK, model=folder, results={}), load_trained(run).task
+    changed = {(change, level): x for change, level, x in robust.worsened(task.whole("test").points)}
+    measured = {(one["change"], one["level"]): one.get("answers") for one in report["conditions"]}
+    for clouds, errors in (
+        (task.surface("test").points, report["surface"]["answers"]),
+        (changed["removed", 0.25], measured["removed", 0.25]),
+        (changed["replaced", 0.125], measured["replaced", 0.125]),
+    ):
+        answers = [answer.top(1) for answer in pipe.classify(clouds)]
+        labels = [CLASSES[label] for label in task.whole("test").label]
+        wrong = [not top or top[0]["label"] != label for top, label in zip(answers, labels, strict=True)]
+        assert 100 * np.mean(wrong) == pytest.approx(errors["instance"])
 
 
 def test_the_temperature_is_fitted_on_validation_clouds(run, monkeypatch):
