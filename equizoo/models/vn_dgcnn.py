@@ -161,8 +161,8 @@ class VNDGCNN(nn.Module):
             ``(B, classes)`` logits.
 
         Raises:
-            ValueError: Shapes that do not fit, no points, an unsorted ``batch``, points that are not finite, or
-                no neighbours.
+            ValueError: Shapes that do not fit, no points, an unsorted ``batch``, points that are not finite,
+                or no neighbours.
         """
         if not torch.compiler.is_compiling():
             check_clouds(points, batch)
