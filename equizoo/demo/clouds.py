@@ -120,10 +120,9 @@ def notes(answer: Classification, test_error: dict[str, float]) -> str:
     """Return what to know about an answer, as HTML."""
     warning = ""
     if answer.domain_reason is not None:
+        known = "its card says how often the model is right there"
         reason = html.escape(answer.domain_reason)
-        warning = (
-            f'<p class="ez-warn">Unlike the training set: {reason}; the accuracy was not measured here.</p>'
-        )
+        warning = f'<p class="ez-warn">Unlike the training set: {reason}; {known}.</p>'
     accuracy = test_error.get("instance")
     share = "" if accuracy is None else f" It is right for {100 - accuracy:.0f} % of the test objects."
     return (
