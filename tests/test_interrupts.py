@@ -14,6 +14,7 @@ SWALLOWED = """
 import ctypes, os, signal, sys
 from equizoo._interrupts import interrupts_kept
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 libc = ctypes.CDLL(None)
 libc.signal.restype = ctypes.c_void_p
 libc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
