@@ -80,7 +80,7 @@ def offered(kind: str) -> list[str]:
 
     Example:
         >>> offered("point cloud")
-        ['vn-dgcnn-modelnet40-ace', 'vn-dgcnn-modelnet40-strict']
+        ['vn-dgcnn-modelnet40-ace', 'vn-dgcnn-modelnet40-recm', 'vn-dgcnn-modelnet40-strict']
     """
     return sorted(models.names(SUBJECTS[kind]), key=lambda name: len(models.variants(name)) == 1)
 
