@@ -9,7 +9,7 @@ the share of right answers. What is measured is written into the folder as ``rob
     variants     {variant: {"calibration": {"ece", "ece_scaled", "nll", "nll_scaled"},
                   "conditions": [{"change", "level", "errors": {"instance": %, "class": %},
                                   "answers": {"instance": %, "class": %}}, …],
-                  "surface": {"points", "views", "answers", "ece", "nll"}}}
+                  "surface": {"points", "votes", "answers", "ece", "nll"}}}
 
 ``errors`` are those of the network as it is, ``answers`` those of the pipeline, which leaves out points that
 are given twice, centres and scales, and takes fewer neighbours in smaller clouds; of the whole ``surface`` it
@@ -140,7 +140,7 @@ def robustness(
             "conditions": conditions,
             "surface": {
                 "points": surface.points.shape[1],
-                "views": pipe.views,
+                "votes": pipe.votes,
                 "answers": error_rates(answers, surface.label),
                 "ece": sure["ece"],
                 "nll": sure["nll"],

@@ -7,6 +7,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,39 @@ from equizoo.data.stereo_embedding import embed_any_isomer
 _SECONDS, _ATTEMPTS = 20, 30
 _MMFF_STEPS = 2000
 _SEEDS = 2**21  # RDKit multiplies the seed, which may not be 0, by the number of the conformer
+
+
+def embed_one(mol: Any, seed: int, attempts: Mapping[bool, int], seconds: int) -> np.ndarray | None:
+    """Embed a molecule once with ETKDGv3, without its stereo labels where it cannot be embedded with them.
+
+    Args:
+        mol: RDKit ``Mol`` with explicit hydrogens.
+        seed: Seed, 0 to 2³¹ − 1; the same seed gives the same embedding.
+        attempts: Number of attempts from the eigenvectors of the distances (False) and from random positions
+            (True), in the order in which they are made.
+        seconds: Limit of each of the two.
+
+    Returns:
+        (N, 3) float64 positions [Å], or None if none was found.
+
+    Example:
+        >>> from rdkit import Chem
+        >>> embed_one(Chem.AddHs(Chem.MolFromSmiles("CO")), 0, {False: 30}, seconds=5).shape
+        (6, 3)
+    """
+    from rdkit import Chem, rdBase
+    from rdkit.Chem import rdDistGeom
+
+    copy, options = Chem.Mol(mol), rdDistGeom.ETKDGv3()
+    options.randomSeed = seed
+    if hasattr(options, "timeout"):
+        options.timeout = seconds
+    with rdBase.BlockLogs():
+        for options.useRandomCoords, options.maxIterations in attempts.items():
+            if rdDistGeom.EmbedMolecule(copy, options) == 0:
+                return np.array(copy.GetConformer().GetPositions())
+    found = embed_any_isomer(mol, 1, seed=1 + seed // 2)
+    return found[0] if len(found) else None
 
 
 def embed_many(mol: Any, count: int, seed: int) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from equizoo.data.molecule_graphs import molecule_graph, stereo_kept, stereo_to_choose
 
 #: Atoms are bonded below this multiple of the sum of their covalent radii. Bonds of QM9 and of crystals of
-#: drug-like ligands end at 1.13; two atoms of a cage that are not bonded can be as near as 1.16.
+#: drug-like ligands end at 1.13; two atoms of a cage that are not bonded can be as near as 1.17.
 BONDED = 1.15
 
 _MATCHES = 200

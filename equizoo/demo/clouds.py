@@ -111,9 +111,9 @@ def class_bars(answer: Classification, style: str = "equivariant", title: str = 
 
 
 def _points(answer: Classification) -> str:
-    if answer.views is None or len(answer.views) == 1:
+    if answer.clouds is None or len(answer.clouds) == 1:
         return f"{answer.points} points"
-    return f"{answer.points} points, {answer.views.shape[1]} at a time,"
+    return f"{answer.points} points, {answer.clouds.shape[1]} at a time,"
 
 
 def notes(answer: Classification, test_error: dict[str, float]) -> str:

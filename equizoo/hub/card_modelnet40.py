@@ -80,7 +80,7 @@ class ModelNet40(Dataset):
         if surface is None:
             return ""
         return (
-            f" From {surface['points']:,} points, of which the pipeline makes {surface['views']} clouds, "
+            f" From {surface['points']:,} points, of which the pipeline makes {surface['votes']} clouds, "
             f"{self._both(surface['answers'], ' % and ')} %."
         )
 
@@ -208,7 +208,7 @@ class ModelNet40(Dataset):
         whole, *changed = zip(*(one["conditions"] for one in figures), strict=True)
         rows = [[_CHANGES["none"], *(cell for one in whole for cell in (self._both(one["errors"]), "–"))]]
         surface = figures[0]["surface"]
-        what = f"{surface['points']:,} points, of which the pipeline makes {surface['views']} clouds"
+        what = f"{surface['points']:,} points, of which the pipeline makes {surface['votes']} clouds"
         rows.append([what, *(c for one in figures for c in ("–", self._both(one["surface"]["answers"])))])
         for conditions in changed:
             change, level = conditions[0]["change"], conditions[0]["level"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from equizoo.data.stereo_embedding import embed_any_isomer
+from equizoo.data.embeddings import embed_one
 from equizoo.pipelines.geometry import NO_EMBEDDING, Refused
 
 _SECONDS = 5
@@ -52,19 +52,7 @@ def embedding(mol: Any, seed: int, sample: int = 0, attempt: int = 0) -> np.ndar
         >>> embedding(Chem.AddHs(Chem.MolFromSmiles("C")), seed=0).shape
         (5, 3)
     """
-    from rdkit import Chem, rdBase
-    from rdkit.Chem import rdDistGeom
-
-    copy = Chem.Mol(mol)
-    options = rdDistGeom.ETKDGv3()
-    options.randomSeed = sample_seed(seed, sample, attempt)
-    if hasattr(options, "timeout"):
-        options.timeout = _SECONDS
-    with rdBase.BlockLogs():
-        for random_start, attempts in _ATTEMPTS.items():
-            options.useRandomCoords, options.maxIterations = random_start, attempts
-            if rdDistGeom.EmbedMolecule(copy, options) == 0:
-                return np.array(copy.GetConformer().GetPositions())
-    for pos in embed_any_isomer(copy, 1, 1 + options.randomSeed // 2):
-        return pos
-    raise Refused(NO_EMBEDDING)
+    pos = embed_one(mol, sample_seed(seed, sample, attempt), _ATTEMPTS, _SECONDS)
+    if pos is None:
+        raise Refused(NO_EMBEDDING)
+    return pos

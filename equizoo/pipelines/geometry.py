@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from equizoo.data.embeddings import with_positions
+from equizoo.data.embeddings import embed_one, with_positions
 from equizoo.data.geometry_graphs import perceived_bonds, relative_distances
 from equizoo.data.mmff import minimise
 from equizoo.data.molecule_graphs import molecule_graph, stereo_kept
-from equizoo.data.stereo_embedding import embed_any_isomer
 from equizoo.data.tight_binding import Relaxed, relax_tight_binding
 
 #: Two atoms nearer than this [Å] are one atom given twice.
@@ -27,7 +26,7 @@ SEPARATE = 1.3
 USUAL = (0.75, 1.15)
 
 NO_EMBEDDING = "no 3-D geometry: the embedding failed; the rings or the stereochemistry may be impossible"
-_EMBED_SECONDS, _EMBED_ATTEMPTS = 20, 60
+_EMBED_SECONDS, _EMBED_ATTEMPTS = 20, {False: 60, True: 60}
 _MMFF_STEPS, _MMFF_ROUNDS = 500, 10
 _XTB_FORCE, _XTB_STEPS = 0.01, 500  # [eV/Å]
 
@@ -50,25 +49,15 @@ def embed(mol: Any, seed: int) -> np.ndarray:
         Refused: MMFF94 has no parameters for it, or no geometry was found within the limits.
     """
     from rdkit import rdBase
-    from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
+    from rdkit.Chem import rdForceFieldHelpers
 
-    mol = type(mol)(mol)
     with rdBase.BlockLogs():
         if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol):
             raise Refused("no 3-D geometry: MMFF94 has no parameters for this molecule; give coordinates")
-        for random_start in (False, True):
-            options = rdDistGeom.ETKDGv3()
-            options.randomSeed = seed
-            options.useRandomCoords = random_start
-            options.maxIterations = _EMBED_ATTEMPTS
-            if hasattr(options, "timeout"):
-                options.timeout = _EMBED_SECONDS
-            if rdDistGeom.EmbedMolecule(mol, options) == 0:
-                break
-        else:
-            mol = with_positions(mol, embed_any_isomer(mol, 1, seed=1 + seed // 2))
-            if not mol.GetNumConformers():
-                raise Refused(NO_EMBEDDING)
+        start = embed_one(mol, seed, _EMBED_ATTEMPTS, _EMBED_SECONDS)
+        if start is None:
+            raise Refused(NO_EMBEDDING)
+        mol = with_positions(mol, start[None])
         for _ in range(_MMFF_ROUNDS):
             if minimise(mol, _MMFF_STEPS)[1].all():
                 break

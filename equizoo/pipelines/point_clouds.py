@@ -22,8 +22,8 @@ from equizoo.pipelines.point_clouds_result import Classification
 from equizoo.relaxation.layer import relaxations
 
 TASK = "point-cloud-classification"
-VIEWS = 3
-_FEWEST_NEIGHBOURS = 4
+VOTES = 3
+_FEWEST_NEIGHBOURS = 4  # in clouds of fewer than 70 points; not tuned
 _PARTIAL = (
     "a partial variant is not exactly invariant: its probabilities change somewhat when a cloud is turned; "
     "use the equivariant variant where that matters"
@@ -51,8 +51,9 @@ class PointCloudClassificationPipeline:
         seed: Seed of the points drawn on meshes and of the thinning of clouds above 10,000 points; 0 to
             2³¹ − 1.
         batch_size: Clouds a forward pass.
-        views: Clouds that a larger one is reduced to at most. More take longer and are more often right; the
-            cards state the accuracy of both.
+        votes: Clouds that a larger one is reduced to at most, see
+            :func:`equizoo.pipelines.point_clouds_input.voting_clouds`. More take longer and are more often
+            right; the cards state the accuracy of both.
         results: Contents of the checkpoint's ``results.json``, with its test errors; read from its folder
             when :func:`equizoo.pipeline` loads it by name.
 
@@ -63,7 +64,7 @@ class PointCloudClassificationPipeline:
             ``"class"``, the same averaged over classes; those that were measured.
 
     Raises:
-        ValueError: ``batch_size``, ``views`` or ``seed`` is out of its range, or the model is not a
+        ValueError: ``batch_size``, ``votes`` or ``seed`` is out of its range, or the model is not a
             checkpoint of this task.
 
     Example:
@@ -73,7 +74,7 @@ class PointCloudClassificationPipeline:
         [{'label': 'chair', 'score': 0.93}, {'label': 'stool', 'score': 0.02}]
     """
 
-    OPTIONS = ("seed", "batch_size", "views", "results")
+    OPTIONS = ("seed", "batch_size", "votes", "results")
 
     def __init__(
         self,
@@ -81,17 +82,18 @@ class PointCloudClassificationPipeline:
         device: Any = None,
         seed: int = 0,
         batch_size: int = 32,
-        views: int = VIEWS,
+        votes: int = VOTES,
         results: Mapping[str, Any] | None = None,
     ) -> None:
-        if batch_size < 1 or views < 1:
-            raise ValueError(f"batch_size and views must be positive, got {batch_size} and {views}")
+        if batch_size < 1 or votes < 1:
+            raise ValueError(f"batch_size and votes must be positive, got {batch_size} and {votes}")
         self.card: Any = checked_card(model, TASK)
         self.model = (model if device is None else model.to(device)).eval()
         self.domain = self.card.domain
         self.classes: tuple[str, ...] = tuple(self.domain.classes)
-        self.seed, self.batch_size, self.views = checked_seed(seed), batch_size, views
-        self._fewest = max(FEWEST, getattr(getattr(model, "config", None), "neighbours", 0))
+        self.seed, self.batch_size, self.votes = checked_seed(seed), batch_size, votes
+        self._neighbours: int | None = getattr(getattr(model, "config", None), "neighbours", None)
+        self._fewest = max(FEWEST, self._neighbours or 0)
         self._most = max(self.domain.points, self._fewest)
         variant = "partial" if relaxations(model) else "equivariant"
         self.caution = _PARTIAL if variant == "partial" else None
@@ -156,12 +158,12 @@ class PointCloudClassificationPipeline:
 
     def _answer(self, entries: Sequence[Entry]) -> list[Classification]:
         answers = [self._prepared(entry) for entry in entries]
-        shapes = {answer.views.shape for answer in answers if answer.views is not None}
+        shapes = {answer.clouds.shape for answer in answers if answer.clouds is not None}
         for shape in sorted(shapes):
             rows = [
-                row for row, one in enumerate(answers) if one.views is not None and one.views.shape == shape
+                row for row, one in enumerate(answers) if one.clouds is not None and one.clouds.shape == shape
             ]
-            scores = self._scores(np.stack([answers[row].views for row in rows]))
+            scores = self._scores(np.stack([answers[row].clouds for row in rows]))
             for row, values in zip(rows, scores, strict=True):
                 if np.isfinite(values).all():
                     answers[row] = replace(answers[row], scores=values)
@@ -174,23 +176,23 @@ class PointCloudClassificationPipeline:
     def _prepared(self, entry: Entry) -> Classification:
         """Return the entry without scores yet: its cloud, or why there is none."""
         try:
-            points = read_entry(entry, self.views * self._most, self.seed)
-            views = prepare(points, self._most, self._fewest, self.seed, self.views)
+            points = read_entry(entry, self.votes * self._most, self.seed)
+            clouds = prepare(points, self._most, self._fewest, self.seed, self.votes)
         except BadCloud as error:
             return self._refused(entry.source, str(error))
-        few = f"{views.shape[1]} points, and the model was trained on {self.domain.points}"
-        reason = few if views.shape[1] < self.domain.points else None
-        return Classification(entry.source, self.classes, domain_reason=reason, views=views)
+        few = f"{clouds.shape[1]} points, and the model was trained on {self.domain.points}"
+        reason = few if clouds.shape[1] < self.domain.points else None
+        return Classification(entry.source, self.classes, domain_reason=reason, clouds=clouds)
 
     def _refused(self, source: str, error: str) -> Classification:
         return Classification(source, self.classes, error=error)
 
     @torch.no_grad()
     def _scores(self, clouds: np.ndarray) -> np.ndarray:
-        """Return the (B, C) float64 probabilities of the views (B, V, n, 3) of clouds."""
+        """Return the (B, C) float64 probabilities of the voting clouds (B, V, n, 3)."""
         parameter = next(self.model.parameters())
-        views, options = torch.from_numpy(clouds).to(parameter), self._options(clouds.shape[2])
-        logits = torch.stack([self.model(view, **options) for view in views.unbind(1)]).double().mean(0).cpu()
+        voting, options = torch.from_numpy(clouds).to(parameter), self._options(clouds.shape[2])
+        logits = torch.stack([self.model(one, **options) for one in voting.unbind(1)]).double().mean(0).cpu()
         if logits.shape != (len(clouds), len(self.classes)):
             raise ValueError(
                 f"the model answers {tuple(logits.shape)} for {len(clouds)} clouds, and the checkpoint names "
@@ -200,7 +202,7 @@ class PointCloudClassificationPipeline:
 
     def _options(self, points: int) -> dict[str, int]:
         """Return the number of neighbours, as large a part of a cloud of so many points as in training."""
-        usual, known = getattr(getattr(self.model, "config", None), "neighbours", None), self.domain.points
+        usual, known = self._neighbours, self.domain.points
         if usual is None or points >= known:
             return {}
         return {"neighbours": min(usual, max(_FEWEST_NEIGHBOURS, round(usual * points / known)))}

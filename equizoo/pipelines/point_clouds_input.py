@@ -106,7 +106,7 @@ def read_entry(entry: Entry, samples: int, seed: int) -> np.ndarray:
     return array
 
 
-def prepare(points: np.ndarray, most: int, fewest: int, seed: int, views: int = 1) -> np.ndarray:
+def prepare(points: np.ndarray, most: int, fewest: int, seed: int, votes: int = 1) -> np.ndarray:
     """Check a cloud, reduce it to the number of points a model knows, centre and scale it.
 
     Args:
@@ -115,18 +115,18 @@ def prepare(points: np.ndarray, most: int, fewest: int, seed: int, views: int = 
             than 10,000 points are first thinned to that many at random.
         fewest: Fewest different points.
         seed: Seed of the thinning.
-        views: Clouds without common points that a larger cloud is reduced to, see :func:`several_views`.
+        votes: Clouds without common points that a larger cloud is reduced to, see :func:`voting_clouds`.
 
     Returns:
-        (V, n, 3) float64 positions, each view in the unit sphere, n ≤ ``most`` and V ≤ ``views``; all
-        different points in one view if there are not more.
+        (V, n, 3) float64 positions, each cloud in the unit sphere, n ≤ ``most`` and V ≤ ``votes``; all
+        different points in one cloud if there are not more.
 
     Raises:
         BadCloud: There are too few points, some are not finite, or all are equal.
 
     Example:
         >>> grid = np.stack(np.meshgrid(*3 * [np.arange(5.0)]), -1).reshape(-1, 3)
-        >>> clouds = prepare(grid, most=40, fewest=20, seed=0, views=5)
+        >>> clouds = prepare(grid, most=40, fewest=20, seed=0, votes=5)
         >>> clouds.shape, float(np.linalg.norm(clouds[2], axis=1).max().round(6))
         ((3, 40, 3), 1.0)
     """
@@ -149,23 +149,23 @@ def prepare(points: np.ndarray, most: int, fewest: int, seed: int, views: int = 
     if len(first) < len(points):
         points = points[np.sort(first)]
     points = (points - points.mean(0)) / extent
-    found = several_views(points, most, views)
+    found = voting_clouds(points, most, votes)
     if found.shape[1] < fewest:
         raise BadCloud(f"the cloud has {found.shape[1]} different points, and at least {fewest} are needed")
     return to_unit_sphere(torch.from_numpy(found)).numpy()
 
 
-def several_views(points: np.ndarray, most: int, views: int) -> np.ndarray:
+def voting_clouds(points: np.ndarray, most: int, votes: int) -> np.ndarray:
     """Reduce a cloud to several that have no point in common and are spread over all of it alike.
 
-    The points that farthest-point sampling chooses are dealt out in turn, so that the views, too, turn with
+    The points that farthest-point sampling chooses are dealt out in turn, so that these clouds turn with
     the cloud and do not depend on the order of its points. To average the answers of a classifier over them
     is known as voting.
 
     Args:
         points: (N, 3) positions.
-        most: Points of a view.
-        views: Number of views; fewer where the points are not enough.
+        most: Points of each.
+        votes: Number of clouds; fewer where the points are not enough.
 
     Returns:
         (V, ``most``, 3) positions; (1, n, 3), all different points, where there are no more than ``most``.
@@ -175,10 +175,10 @@ def several_views(points: np.ndarray, most: int, views: int) -> np.ndarray:
         Analysis", CVPR 2019: the average of ten votes.
 
     Example:
-        >>> several_views(np.arange(18.0).reshape(6, 3), 2, 2).shape
+        >>> voting_clouds(np.arange(18.0).reshape(6, 3), 2, 2).shape
         (2, 2, 3)
     """
-    count = max(1, min(views, len(points) // most))
+    count = max(1, min(votes, len(points) // most))
     chosen = farthest_points(points, min(count * most, len(points)))
     count = max(1, min(count, len(chosen) // most))
     if len(chosen) == len(points) and count == 1:

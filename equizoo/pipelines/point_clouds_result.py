@@ -17,7 +17,7 @@ class Classification:
         classes: Names of the C classes.
         error: Why there is no answer, or None.
         domain_reason: What is unlike the training set, or None.
-        views: (V, n, 3) the points that the model saw, as V clouds of the same object, each centred and in
+        clouds: (V, n, 3) the points that the model saw, as V clouds of the same object, each centred and in
             the unit sphere; None without an answer.
         scores: (C,) probabilities of ``classes``; None without an answer.
     """
@@ -26,7 +26,7 @@ class Classification:
     classes: tuple[str, ...]
     error: str | None = None
     domain_reason: str | None = None
-    views: np.ndarray | None = None
+    clouds: np.ndarray | None = None
     scores: np.ndarray | None = None
 
     @property
@@ -41,13 +41,13 @@ class Classification:
 
     @property
     def cloud(self) -> np.ndarray | None:
-        """(n, 3) the first of the views."""
-        return None if self.views is None else self.views[0]
+        """(n, 3) the first of the clouds."""
+        return None if self.clouds is None else self.clouds[0]
 
     @property
     def points(self) -> int | None:
-        """Number of points that the model saw, in all views."""
-        return None if self.views is None else self.views.shape[0] * self.views.shape[1]
+        """Number of points that the model saw, in all clouds."""
+        return None if self.clouds is None else self.clouds.shape[0] * self.clouds.shape[1]
 
     def top(self, k: int = 5) -> list[dict[str, Any]]:
         """Return the ``k`` most probable classes, the most probable first.

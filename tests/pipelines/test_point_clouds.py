@@ -18,7 +18,7 @@ from equizoo.pipelines import pipeline
 from equizoo.pipelines.figure import NothingToDraw
 from equizoo.pipelines.point_clouds import PointCloudClassificationPipeline
 from equizoo.pipelines.point_clouds_figure import plot_classes
-from equizoo.pipelines.point_clouds_input import BadCloud, farthest_points, prepare, several_views
+from equizoo.pipelines.point_clouds_input import BadCloud, farthest_points, prepare, voting_clouds
 from equizoo.pipelines.point_clouds_report import format_classes, write_classes
 from equizoo.relaxation.project import project
 from equizoo.symmetry import SO3
@@ -122,36 +122,36 @@ def test_large_clouds_are_reduced_fast_and_the_same_every_time() -> None:
 
 def test_views_share_no_point_and_are_all_spread_over_the_cloud() -> None:
     points = np.random.default_rng(0).uniform(-1, 1, size=(1000, 3))
-    views = several_views(points, 300, 3)
-    assert views.shape == (3, 300, 3)
-    assert len(np.unique(views.reshape(-1, 3), axis=0)) == 900
-    for view in views:
-        octants = np.bincount((view > 0) @ [4, 2, 1], minlength=8)
+    made = voting_clouds(points, 300, 3)
+    assert made.shape == (3, 300, 3)
+    assert len(np.unique(made.reshape(-1, 3), axis=0)) == 900
+    for one in made:
+        octants = np.bincount((one > 0) @ [4, 2, 1], minlength=8)
         assert octants.min() > 20, "even would be 37 or 38"
         assert octants.max() < 60
 
 
 @pytest.mark.parametrize(("size", "count"), [(299, 1), (300, 1), (599, 1), (600, 2), (5000, 3)])
 def test_there_are_as_many_views_as_points_allow(size: int, count: int) -> None:
-    assert several_views(cloud(size), 300, 3).shape == (count, min(size, 300), 3)
+    assert voting_clouds(cloud(size), 300, 3).shape == (count, min(size, 300), 3)
 
 
 def test_points_given_several_times_make_no_view() -> None:
-    assert several_views(np.repeat(cloud(400), 3, axis=0), 300, 3).shape == (1, 300, 3)
+    assert voting_clouds(np.repeat(cloud(400), 3, axis=0), 300, 3).shape == (1, 300, 3)
 
 
 def test_an_answer_is_the_mean_over_the_logits_of_the_views() -> None:
-    several, one = build(), build(views=1)
+    several, one = build(), build(votes=1)
     points = cloud(1000)
     (answer,) = several.classify(points)
     assert answer.points == 3 * several.domain.points
     model = several.model
     with torch.no_grad():
-        logits = torch.stack([model(torch.from_numpy(v)[None].float())[0].double() for v in answer.views])
+        logits = torch.stack([model(torch.from_numpy(v)[None].float())[0].double() for v in answer.clouds])
     expected = (logits.mean(0) / several.domain.temperature).softmax(0).numpy()
     np.testing.assert_allclose(answer.scores, expected, atol=1e-6)
     np.testing.assert_array_equal(
-        one.classify(answer.views[0])[0].scores, several.classify(answer.views[0])[0].scores
+        one.classify(answer.clouds[0])[0].scores, several.classify(answer.clouds[0])[0].scores
     )
     assert one.classify(points)[0].points == one.domain.points
 
@@ -173,8 +173,8 @@ def test_smaller_clouds_get_fewer_neighbours_in_proportion() -> None:
 
 
 def test_no_views_are_refused() -> None:
-    with pytest.raises(ValueError, match="views must be positive"):
-        build(views=0)
+    with pytest.raises(ValueError, match="votes must be positive"):
+        build(votes=0)
 
 
 REFUSED = [
@@ -247,7 +247,7 @@ def test_inputs_without_points(classify: PointCloudClassificationPipeline, nothi
 @settings(max_examples=100, deadline=2000)
 def test_any_array_is_prepared_or_refused(points: np.ndarray, repeat: int) -> None:
     try:
-        ready = prepare(np.concatenate([points] * (repeat + 1)), 64, 20, seed=0, views=1 + repeat)
+        ready = prepare(np.concatenate([points] * (repeat + 1)), 64, 20, seed=0, votes=1 + repeat)
     except BadCloud:
         return
     assert 20 <= ready.shape[1] <= 64
@@ -266,7 +266,7 @@ def test_an_answer_that_is_not_finite_is_refused() -> None:
 def test_bad_options_and_models() -> None:
     with pytest.raises(TypeError, match="did you mean 'batch_size'"):
         build(batchsize=3)
-    with pytest.raises(ValueError, match="batch_size and views must be positive, got 0"):
+    with pytest.raises(ValueError, match="batch_size and votes must be positive, got 0"):
         build(batch_size=0)
     with pytest.raises(ValueError, match="seed must be a whole number from 0 to 2147483647, got -1"):
         build(seed=-1)

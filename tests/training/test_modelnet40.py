@@ -288,7 +288,7 @@ def test_a_run_with_its_robustness_becomes_a_checkpoint(run, measured, tmp_path)
         assert len(figures["conditions"]) == 1 + 2 * 7 + 3 + 4
         assert figures["conditions"][0]["errors"] == measured["variants"][variant]["errors"]
         assert 0 <= figures["calibration"]["ece_scaled"] <= 1
-        assert (figures["surface"]["points"], figures["surface"]["views"]) == (1024, 3)
+        assert (figures["surface"]["points"], figures["surface"]["votes"]) == (1024, 3)
         assert all(set(one["answers"]) == {"instance", "class"} for one in figures["conditions"][1:])
     folder = publish(run, tmp_path / "tiny", name="tiny", recipe="vn-dgcnn-modelnet40-ace-128")
     card = load_checkpoint(folder).card
