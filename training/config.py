@@ -123,6 +123,8 @@ class RunConfig:
         seed: Seeds initial weights and the order of samples.
         threads: CPU threads of torch; None: the environment decides.
         device: ``cpu``, ``cuda``, or ``auto``.
+        precision: ``float32``, or ``bfloat16`` for the matrix products of training (autocast, VN-DGCNN only);
+            weights and evaluations stay in float32.
         provenance: Written into the run folder (versions, data hash); not read.
     """
 
@@ -138,6 +140,7 @@ class RunConfig:
     seed: int = 0
     threads: int | None = 1
     device: str = "auto"
+    precision: str = "float32"
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from equizoo.hub.checkpoint import is_large
 from equizoo.relaxation.layer import projected, relaxations
 from equizoo.relaxation.project import project_state
-from equizoo.training.building import is_relaxed, make_method, prepare_torch
+from equizoo.training.building import is_relaxed, make_method, mixed_precision, prepare_torch
 from equizoo.training.config import RunConfig
 from equizoo.training.distributed import Processes
 from equizoo.training.ema import WeightAverage
@@ -52,11 +52,12 @@ class Trainer:
         processes: Processes | None = None,
         task: Task | None = None,
     ) -> None:
-        device = prepare_torch(config)
+        self.device = device = prepare_torch(config)
         self.config, self.folder, self.processes = config, folder, processes or Processes()
         seed_everything(config.seed)
         self.task = task if task is not None else build_task(config.data, config.seed, device)
         self.model = self.task.build_model(config.model, is_relaxed(config))
+        self.mixed = mixed_precision(config, self.model)
         if config.start_from is not None and not folder.state.is_file():
             start_from(self.model, config.start_from)
         self.model.train()
@@ -98,7 +99,8 @@ class Trainer:
         batch = self.task.train_batch(self.sampler.batch(self.step))
         self.method.set_progress(self.step / self.total_steps)
         self.method.before_forward(self.task.method_targets(batch), batch.get("batch"))
-        loss = self.task.loss(self.task.forward(self.model, batch), batch)
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.mixed):
+            loss = self.task.loss(self.task.forward(self.model, batch), batch)
         penalty = self.method.penalty()
         self.model.zero_grad(set_to_none=True)
         self.optimisers.zero_grad()

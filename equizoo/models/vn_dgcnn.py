@@ -110,6 +110,7 @@ class VNDGCNN(nn.Module):
 
     Attributes:
         input_types, output_type: How the Euclidean group acts on the arguments and on the result.
+        mixed_precision: Whether it can be trained under autocast: what is lost there is made up for.
 
     Example:
         >>> model = VNDGCNN(VNDGCNNConfig(classes=3, widths=(4,), embedding=8, head=(8, 8))).eval()
@@ -119,6 +120,8 @@ class VNDGCNN(nn.Module):
     References:
         Vector Neurons, Section 4 and the released network; parameter counts of ACE, Table 4.
     """
+
+    mixed_precision = True
 
     def __init__(self, config: VNDGCNNConfig | None = None) -> None:
         super().__init__()
@@ -188,7 +191,8 @@ class VNDGCNN(nn.Module):
         x = self.embed(x, single)
         mean = clouds.mean(x)
         frames = self.frame(self.frame_2(self.frame_1(x, single, mean, clouds.batch), single))
-        return self._classify(x, mean, frames.unflatten(1, (3, 3)), clouds)
+        with torch.autocast(x.device.type, enabled=False):
+            return self._classify(x, mean, frames.unflatten(1, (3, 3)), clouds)
 
     def _classify(self, x: Tensor, mean: Tensor, frames: Tensor, clouds: Clouds) -> Tensor:
         shared = mean.index_select(0, clouds.batch)

@@ -2,6 +2,7 @@
 
 Features are ``(R, 3·C)`` in the layout ``ir_mul``: the x components of all channels, then y, then z. A map
 mixes channels and leaves the three components alone; its relaxation is a dense map of all 3·C numbers.
+Results have the dtype of the features, under autocast too: the activation sums and divides them.
 
 References:
     Deng et al., "Vector Neurons", ICCV 2021, Section 3.1; ACE, Appendix A, for the branches.
@@ -61,7 +62,7 @@ class VectorLinear(nn.Module):
         if term is not None and term.enabled and not term._forward_hooks and _is_full(term.branch):
             term.see(x, *context)
             return self._at_once(term, x, *context)
-        y = _join(self.parts(_components(x), self.weight, *self._context(*context)))
+        y = _join(self.parts(_components(x), self.weight, *self._context(*context))).to(x.dtype)
         return y if term is None else term(y, x, *context)
 
     def _at_once(self, term: Relaxation, x: Tensor, *context: Tensor) -> Tensor:
@@ -72,7 +73,7 @@ class VectorLinear(nn.Module):
         parts = self.parts(x, term.add(weight, term.branch.first.weight), *context)
         if term.branch.first.bias is not None:
             parts[-1] = term.add(parts[-1], term.branch.first.bias)
-        return _join([_components(part) for part in parts])
+        return _join([_components(part) for part in parts]).to(x.dtype)
 
     def _context(self, *context: Tensor) -> tuple[Tensor, ...]:
         return context
@@ -86,7 +87,8 @@ class VectorLinear(nn.Module):
 class EdgeLinear(VectorLinear):
     """``W [x_j - x_i, x_i]`` on pairs of points, as ``u_j + v_i``: computed once a point, not once a pair.
 
-    The output holds u, then v, in each component.
+    The output holds u, then v, in each component. They nearly cancel for points that are close, so they keep
+    their precision under autocast.
     """
 
     inputs: ClassVar[int] = 2
@@ -96,7 +98,8 @@ class EdgeLinear(VectorLinear):
     def parts(x: Tensor, weight: Tensor) -> list[Tensor]:
         """Return u and v."""
         difference, own = weight.chunk(2, 1)
-        return [functional.linear(x, difference), functional.linear(x, own - difference)]
+        with torch.autocast(x.device.type, enabled=False):
+            return [functional.linear(x, difference), functional.linear(x, own - difference)]
 
 
 class ContextLinear(VectorLinear):
@@ -148,7 +151,7 @@ class VectorBranch(nn.Module):
             bias = self.second.bias
         if bias is not None:
             parts[-1] = parts[-1] + bias
-        return _join([_components(part) for part in parts])
+        return _join([_components(part) for part in parts]).to(x.dtype)
 
 
 def _is_full(branch: nn.Module) -> bool:

@@ -153,3 +153,20 @@ def test_bad_input_is_refused(points, batch, message):
 def test_bad_configurations_are_refused(field, value):
     with pytest.raises(ValueError, match=field):
         VNDGCNNConfig(**{field: value})
+
+
+@pytest.mark.parametrize("branch", ["dense", "bounded"])
+def test_autocast_rounds_products_and_keeps_the_differences_of_neighbours(branch):
+    torch.manual_seed(0)
+    config = VNDGCNNConfig(classes=4, widths=(8, 8), embedding=16, neighbours=5, relaxed=True, branch=branch)
+    model = VNDGCNN(config).eval()
+    first = []
+    model.layers[0].register_forward_hook(lambda layer, inputs, output: first.append(output))
+    with torch.no_grad():
+        points = torch.randn(2, 30, 3)
+        exact = model(points)
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = model(points)
+    assert rounded.dtype == torch.float32
+    assert torch.equal(*first)
+    assert 0 < (rounded - exact).abs().max() < 0.1 * exact.abs().max()

@@ -45,6 +45,9 @@ class ModelNet40Options:
         dropout: Largest share of points that is replaced by the first point of the cloud, in training,
             validation and test clouds; published for the experiment with dropped points: 0.875.
         label_smoothing: Share of the target that is spread evenly over the other classes.
+        logit_adjustment: τ of the logit-adjusted loss: training adds τ·log(share of the class in the training
+            part) to each logit, so that frequent classes are not favoured by being frequent. 0: plain cross
+            entropy; 1: all classes count alike.
         valid_fraction: Share of the published training objects, in each class, that is for validation.
         split_seed: Seed of that choice.
         root: Folder of the data; None: ``$EQUIZOO_DATA``.
@@ -60,6 +63,7 @@ class ModelNet40Options:
     jitter: float = 0.0
     dropout: float = 0.0
     label_smoothing: float = 0.2
+    logit_adjustment: float = 0.0
     valid_fraction: float = 0.1
     split_seed: int = 0
     root: str | None = None
@@ -106,6 +110,8 @@ class ModelNet40Task:
                 f"data.label_smoothing must lie in 0 to {1 - 1 / len(CLASSES)}, where all classes are alike, "
                 f"got {options.label_smoothing}"
             )
+        if options.logit_adjustment < 0:
+            raise ConfigError(f"data.logit_adjustment must not be negative, got {options.logit_adjustment}")
         if options.resample and not options.points <= SURFACE:
             raise ConfigError(f"data.resample draws from {SURFACE} points, got data.points={options.points}")
         if len(options.scale) != 2:
@@ -123,6 +129,8 @@ class ModelNet40Task:
         self._splits: dict[str, PointCloudSet] = {}
         self.train = self._load("train", SURFACE if options.resample else options.points)
         self.n_train = len(self.train)
+        counts = self.train.label.bincount(minlength=len(CLASSES))
+        self.adjustment = options.logit_adjustment * (counts.clamp(min=1) / self.n_train).log()
 
     @staticmethod
     def checkpoint_options(card: CheckpointConfig) -> dict[str, Any]:
@@ -216,13 +224,17 @@ class ModelNet40Task:
         return model(batch["points"])
 
     def loss(self, model_output: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        """Return the mean cross entropy over clouds [nat], with smoothed labels.
+        """Return the mean cross entropy over clouds [nat], with smoothed labels and adjusted logits.
 
         A share ε of the target goes to the other 39 classes, as published; torch spreads over all 40.
+
+        References:
+            Menon et al., "Long-tail learning via logit adjustment", ICLR 2021, Equation 10.
         """
         classes = model_output.shape[1]
         smoothing = self.options.label_smoothing * classes / (classes - 1)
-        return functional.cross_entropy(model_output, batch["y"], label_smoothing=smoothing)
+        logits = model_output + self.adjustment.to(model_output)
+        return functional.cross_entropy(logits, batch["y"], label_smoothing=smoothing)
 
     def method_targets(self, batch: dict[str, Tensor]) -> Tensor:
         """Return the labels ``(B, 40)``, 1 in the column of the class and 0 elsewhere."""
