@@ -11,12 +11,12 @@ from typing import Any
 from equizoo.commands.conformers import add_conformer_options, predict_conformers
 from equizoo.commands.output import FAILED, OK, PARTLY, expand_inputs, print_json
 
-_OPTIONS = ("device", "geometry", "seed", "variant")
+_OPTIONS = ("device", "geometry", "seed", "variant", "votes")
 #: The options that not every task has.
 _TASK_OPTIONS = {
     "molecule-properties": ("geometry", "seed"),
     "particle-forecasting": ("steps",),
-    "point-cloud-classification": ("seed", "top_k"),
+    "point-cloud-classification": ("seed", "top_k", "votes"),
     "motion-forecasting": ("steps", "start", "skeleton"),
     "conformers": ("seed", "steps", "n", "polish", "rmsd", "out"),
 }
@@ -78,6 +78,12 @@ def add_predict(commands: Any) -> None:
         type=int,
         metavar="K",
         help=f"point clouds: show K classes (default: {_CLASSES})",
+    )
+    parser.add_argument(
+        "--votes",
+        type=int,
+        metavar="V",
+        help="point clouds: take the mean over V parts of a large cloud (default: 3)",
     )
     add_conformer_options(parser)
     parser.add_argument("--device", default="cpu", help="such as cpu, cuda, cuda:1 (default: %(default)s)")

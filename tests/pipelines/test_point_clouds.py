@@ -398,3 +398,12 @@ def test_the_command_answers_a_folder_as_json(checkpoint: Path, tmp_path: Path, 
     assert "at least 20 are needed" in capsys.readouterr().out
     assert run(checkpoint, tmp_path / "a.ply", "--top-k", 0) == 1
     assert "--top-k must be at least 1" in capsys.readouterr().err
+
+
+def test_the_command_says_how_many_parts_vote(checkpoint: Path, tmp_path: Path, capsys) -> None:
+    np.save(tmp_path / "a.npy", cloud(200))
+    for votes, points in ((1, 64), (2, 128)):
+        assert run(checkpoint, tmp_path / "a.npy", "--json", "--votes", votes) == 0
+        assert json.loads(capsys.readouterr().out)[0]["points"] == points
+    assert run(checkpoint, tmp_path / "a.npy", "--votes", 0) == 1
+    assert "votes must be positive" in capsys.readouterr().err
