@@ -3,6 +3,8 @@
 References:
     M. Buttenschoen, G. M. Morris, C. M. Deane, "PoseBusters", Chem. Sci. 15, 3130 (2024), Methods: bond
     lengths, bond angles and internal clashes against the bounds of distance geometry, with its thresholds.
+    S. Wang, J. Witek, G. A. Landrum, S. Riniker, J. Chem. Inf. Model. 60, 2044 (2020): bounds of distance
+    geometry; RDKit takes 0.7 and 0.85 of the van der Waals radii of atoms four and five bonds apart.
 """
 
 from __future__ import annotations
@@ -14,11 +16,17 @@ import numpy as np
 from equizoo.data.mmff import perpendicular
 
 _SHORT, _LONG, _CLASH = 0.75, 1.25, 0.7  # multiples of a bound
+_SOFTER = {4: 0.7, 5: 0.85}  # multiples of the sum of radii, by the number of bonds between
+_POLAR = (7, 8, 9)  # atomic numbers of what gives and takes hydrogen bonds
+_HYDROGEN_BOND = 1.3  # [Å] nearest that a hydrogen of one comes to another
 _MOST_SYMMETRIES = 1000
 
 
 def sound(mol: Any, positions: np.ndarray) -> np.ndarray:
     """Say which conformers have sensible bonds and angles, and no two atoms in each other's way.
+
+    Atoms are in each other's way nearer than 0.7 of the sum of their van der Waals radii, or less where few
+    bonds are between them; the ends of a hydrogen bond nearer than 1.3 Å.
 
     Args:
         mol: RDKit ``Mol`` with explicit hydrogens.
@@ -35,21 +43,42 @@ def sound(mol: Any, positions: np.ndarray) -> np.ndarray:
         >>> sound(mol, np.stack([positions, 0.6 * positions])).tolist()
         [True, False]
     """
-    from rdkit import Chem, rdBase
-    from rdkit.Chem import rdDistGeom
-
-    with rdBase.BlockLogs():
-        bounds = rdDistGeom.GetMoleculeBoundsMatrix(mol)
-    i, j = np.triu_indices(len(bounds), 1)
-    near = Chem.GetDistanceMatrix(mol)[i, j] < 3  # bonded, or with a common neighbour
-    least = np.where(near, _SHORT, _CLASH) * bounds[j, i]
-    most = np.where(near, _LONG * bounds[i, j], np.inf)
+    i, j = np.triu_indices(mol.GetNumAtoms(), 1)
+    least, most = (limit[i, j] for limit in _limits(mol))
     kept = np.isfinite(positions).all((1, 2))
     for k in np.flatnonzero(kept):
         distance = np.linalg.norm(positions[k, i] - positions[k, j], axis=-1)
         kept[k] = ((distance >= least) & (distance <= most)).all()
     kept[kept] = perpendicular(mol, positions[kept])
     return kept
+
+
+def _limits(mol: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the largest distance of each pair of atoms, (N, N) each [Å]."""
+    from rdkit import Chem, rdBase
+    from rdkit.Chem import rdDistGeom
+
+    with rdBase.BlockLogs():
+        bounds = rdDistGeom.GetMoleculeBoundsMatrix(mol)
+    apart = Chem.GetDistanceMatrix(mol)
+    lower, upper = np.tril(bounds) + np.tril(bounds).T, np.triu(bounds) + np.triu(bounds).T
+    radii = np.array([Chem.GetPeriodicTable().GetRvdw(atom.GetAtomicNum()) for atom in mol.GetAtoms()])
+    clash = radii[:, None] + radii
+    clash[apart == 3] = np.minimum(clash, lower)[apart == 3]
+    for bonds, softer in _SOFTER.items():
+        clash[apart == bonds] *= softer
+    clash *= _CLASH
+    polar = np.array([atom.GetAtomicNum() in _POLAR for atom in mol.GetAtoms()])
+    given = np.array(
+        [
+            atom.GetAtomicNum() == 1 and any(other.GetAtomicNum() in _POLAR for other in atom.GetNeighbors())
+            for atom in mol.GetAtoms()
+        ]
+    )
+    bridged = np.outer(given, polar) | np.outer(polar, given)
+    clash[bridged & (apart > 3)] = _HYDROGEN_BOND
+    near = apart < 3  # bonded, or with a common neighbour
+    return np.where(near, _SHORT * lower, clash), np.where(near, _LONG * upper, np.inf)
 
 
 def compared_atoms(mol: Any) -> tuple[np.ndarray, np.ndarray]:
