@@ -68,7 +68,8 @@ def minimise(mol: Any, steps: int) -> tuple[np.ndarray, np.ndarray]:
     The axes of :func:`axes` are held at a right angle, in the sense that each conformer has.
 
     Args:
-        mol: RDKit ``Mol`` with explicit hydrogens and K conformers, of which MMFF94 has all parameters.
+        mol: RDKit ``Mol`` with explicit hydrogens and K conformers, of which MMFF94 has all parameters; K may
+            be 0.
         steps: Most steps.
 
     Returns:
@@ -85,7 +86,7 @@ def minimise(mol: Any, steps: int) -> tuple[np.ndarray, np.ndarray]:
     from rdkit.Chem import rdForceFieldHelpers
 
     held = axes(mol)
-    if held:
+    if held or not mol.GetNumConformers():
         ends = [_minimise_held(mol, conformer, held, steps) for conformer in mol.GetConformers()]
     else:
         ends = rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(mol, maxIters=steps)

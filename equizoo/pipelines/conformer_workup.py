@@ -64,7 +64,7 @@ class Screen:
         kept = self._right(positions)
         positions, numbers = positions[kept], numbers[kept]
         if self.polish is None:
-            known = self.method is not None and len(positions)
+            known = self.method is not None
             energies = rank_energies(self.mol, positions) if known else np.full(len(positions), np.nan)
             return positions, energies, numbers
         polish = {"mmff": polish_mmff, "xtb": polish_xtb}[self.polish]

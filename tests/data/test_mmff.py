@@ -35,6 +35,13 @@ def test_cumulated_double_bonds_stay_perpendicular(smiles: str) -> None:
     assert same == pytest.approx(energies, abs=1e-3)
 
 
+@pytest.mark.parametrize("smiles", ["CCO", "CC=C=CC"])
+def test_no_conformers_are_relaxed_to_none(smiles: str) -> None:
+    mol = hydrogenated(smiles)
+    relaxed, energies = relax_mmff(mol, np.zeros((0, mol.GetNumAtoms(), 3)))
+    assert relaxed.shape == (0, mol.GetNumAtoms(), 3) and energies.shape == (0,)
+
+
 def test_the_energy_is_that_of_mmff_alone() -> None:
     mol = hydrogenated("C1CCCCC=C=CC1")
     relaxed, energies = relax_mmff(mol, embed_many(mol, 1, seed=0))

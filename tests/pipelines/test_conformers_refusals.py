@@ -10,9 +10,10 @@ import pytest
 from rdkit import Chem
 
 from equizoo.pipelines import conformer_stereo
+from equizoo.pipelines.conformer_embedding import embedding
 from equizoo.pipelines.conformers import ConformerPipeline
 from equizoo.pipelines.geometry import Refused
-from tests.pipelines.conformer_samples import build
+from tests.pipelines.conformer_samples import Guide, build
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,19 @@ def test_a_bad_row_does_not_end_a_batch(make: ConformerPipeline) -> None:
     assert [k for k, answer in enumerate(answers) if answer.ok] == [0, len(bad) + 1]
     assert all(answer.error for answer in answers[1:-1])
     assert make([]) == []
+
+
+@pytest.mark.parametrize("polish", [None, "mmff", "xtb"])
+def test_a_molecule_of_which_no_sample_is_right_does_not_end_a_batch(polish: str | None) -> None:
+    if polish == "xtb":
+        pytest.importorskip("tblite")
+    ethanol = embedding(Chem.AddHs(Chem.MolFromSmiles("CCO")), 0)  # as dimethyl ether it makes no sense
+    answers = build(Guide([ethanol]))(["CCO", "COC", "CCO"], n=2, polish=polish)
+    assert [answer.ok for answer in answers] == [True, False, True]
+    assert answers[1].error == (
+        "none of 6 samples is a conformer of it: 0 not embedded, 0 of other stereochemistry, 6 with clashes, "
+        "0 not relaxed"
+    )
 
 
 def test_files_have_many_molecules(make: ConformerPipeline, tmp_path: Path) -> None:
