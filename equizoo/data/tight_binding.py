@@ -1,4 +1,4 @@
-"""Energies and minima of molecules by the semi-empirical method GFN2-xTB, of neutral closed-shell molecules.
+"""Energies and minima of molecules by the semi-empirical method GFN2-xTB, of closed-shell molecules.
 
 References:
     C. Bannwarth, S. Ehlert, S. Grimme, J. Chem. Theory Comput. 15, 1652 (2019): GFN2-xTB.
@@ -32,7 +32,9 @@ class Relaxed(NamedTuple):
     converged: bool
 
 
-def relax_tight_binding(z: np.ndarray, pos: np.ndarray, force: float, steps: int) -> Relaxed | None:
+def relax_tight_binding(
+    z: np.ndarray, pos: np.ndarray, force: float, steps: int, charge: int = 0
+) -> Relaxed | None:
     """Relax a molecule by the BFGS method.
 
     Args:
@@ -40,6 +42,7 @@ def relax_tight_binding(z: np.ndarray, pos: np.ndarray, force: float, steps: int
         pos: (N, 3) positions [Å].
         force: It ends where no force is larger [eV/Å].
         steps: Most steps.
+        charge: Total charge [e].
 
     Returns:
         Energies and positions; None where GFN2-xTB finds no solution on the way.
@@ -53,7 +56,7 @@ def relax_tight_binding(z: np.ndarray, pos: np.ndarray, force: float, steps: int
         >>> done.after < done.before, done.converged, round(float(done.pos[1, 2] - done.pos[0, 2]), 1)
         (True, True, 0.8)
     """
-    atoms = _atoms(z, pos)
+    atoms = _atoms(z, pos, charge)
     from ase.optimize import BFGS
 
     try:
@@ -66,12 +69,13 @@ def relax_tight_binding(z: np.ndarray, pos: np.ndarray, force: float, steps: int
     return Relaxed(*energies, atoms.get_positions(), converged)
 
 
-def tight_binding_energies(z: np.ndarray, pos: np.ndarray) -> np.ndarray:
+def tight_binding_energies(z: np.ndarray, pos: np.ndarray, charge: int = 0) -> np.ndarray:
     """Return the energies of geometries.
 
     Args:
         z: (N,) atomic numbers.
         pos: (K, N, 3) positions [Å].
+        charge: Total charge [e].
 
     Returns:
         (K,) float64 [kcal/mol]; NaN where the method finds no solution.
@@ -82,16 +86,17 @@ def tight_binding_energies(z: np.ndarray, pos: np.ndarray) -> np.ndarray:
     energies = np.full(len(pos), np.nan)
     for k, one in enumerate(pos):
         try:
-            energies[k] = _atoms(z, one).get_potential_energy() * EV_TO_KCAL_PER_MOL
+            energies[k] = _atoms(z, one, charge).get_potential_energy() * EV_TO_KCAL_PER_MOL
         except (RuntimeError, ValueError):
             continue
     return energies
 
 
-def _atoms(z: np.ndarray, pos: np.ndarray) -> Any:
+def _atoms(z: np.ndarray, pos: np.ndarray, charge: int) -> Any:
     try:
         from ase import Atoms
         from tblite.ase import TBLite
     except ImportError as error:
         raise ImportError("GFN2-xTB needs tblite and ase: pip install 'equizoo[xtb,molecules]'") from error
-    return Atoms(numbers=z, positions=pos, calculator=TBLite(method="GFN2-xTB", verbosity=0))
+    calculator = TBLite(method="GFN2-xTB", charge=charge, verbosity=0)
+    return Atoms(numbers=z, positions=pos, calculator=calculator)

@@ -78,7 +78,7 @@ def _minimised(mol: Any, positions: np.ndarray, steps: int) -> tuple[np.ndarray,
 
 
 def polish_xtb(mol: Any, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Relax conformers of a neutral molecule with GFN2-xTB.
+    """Relax conformers with GFN2-xTB, at the sum of the formal charges.
 
     Args:
         mol: RDKit ``Mol`` with explicit hydrogens.
@@ -89,10 +89,11 @@ def polish_xtb(mol: Any, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         formed or broke.
     """
     z = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
+    charge = sum(atom.GetFormalCharge() for atom in mol.GetAtoms())
     relaxed, energies = np.full(positions.shape, np.nan), np.full(len(positions), np.nan)
     for k, start in enumerate(positions):
         try:
-            end = relax_xtb(z, start)
+            end = relax_xtb(z, start, charge)
         except Refused:
             continue
         relaxed[k], energies[k] = end.pos, end.after

@@ -35,8 +35,6 @@ class Screen:
         known = has_mmff(subject.mol)
         if polish == "mmff" and not known:
             raise Refused("MMFF94 has no parameters for this molecule, so it cannot polish: use polish=None")
-        if polish == "xtb" and subject.charge:
-            raise Refused("its charge is not 0, and polish='xtb' takes neutral molecules only")
         self.mol, self.graph, self.polish = subject.mol, subject.graph, polish
         self.method = {"mmff": "MMFF94", "xtb": "GFN2-xTB"}.get(
             polish or "", "MMFF94, briefly relaxed" if known else None

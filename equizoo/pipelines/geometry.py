@@ -69,12 +69,13 @@ def embed(mol: Any, seed: int) -> np.ndarray:
     return pos
 
 
-def relax_xtb(z: np.ndarray, pos: np.ndarray) -> Relaxed:
-    """Relax a neutral closed-shell molecule with GFN2-xTB.
+def relax_xtb(z: np.ndarray, pos: np.ndarray, charge: int = 0) -> Relaxed:
+    """Relax a closed-shell molecule with GFN2-xTB.
 
     Args:
         z: (n,) atomic numbers.
         pos: (n, 3) positions [Å].
+        charge: Total charge [e].
 
     Returns:
         Energies and positions, with every force below 0.01 eV/Å.
@@ -82,7 +83,7 @@ def relax_xtb(z: np.ndarray, pos: np.ndarray) -> Relaxed:
     Raises:
         Refused: It did not converge, or a bond formed or broke on the way.
     """
-    end = relax_tight_binding(z, pos, _XTB_FORCE, _XTB_STEPS)
+    end = relax_tight_binding(z, pos, _XTB_FORCE, _XTB_STEPS, charge)
     if end is None:
         raise Refused("no 3-D geometry: GFN2-xTB found no solution")
     if not end.converged:

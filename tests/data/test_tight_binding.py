@@ -24,6 +24,17 @@ def test_relaxation_takes_energy_away_and_ends_in_a_minimum():
     assert not relax_tight_binding(z, pos, 0.05, steps=1).converged
 
 
+def test_ions_have_their_charge():
+    mol, (pos,) = embedded("CC(=O)[O-]", 1)
+    z = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
+    done = relax_tight_binding(z, pos, 0.05, steps=50, charge=-1)
+    assert done.converged
+    near, far = (np.linalg.norm(done.pos[1] - done.pos[oxygen]) for oxygen in (2, 3))
+    assert near == pytest.approx(far, abs=0.005) and near == pytest.approx(1.25, abs=0.02)
+    affinity = tight_binding_energies(z, done.pos[None]) - tight_binding_energies(z, done.pos[None], -1)
+    assert 30 < affinity[0] < 200  # taking the electron away costs energy [kcal/mol]
+
+
 def test_atoms_in_one_place_have_no_solution():
     z, pos = np.array([6, 8]), np.zeros((2, 3))
     assert relax_tight_binding(z, pos, 0.05, steps=50) is None

@@ -11,6 +11,7 @@ from rdkit.Chem import rdForceFieldHelpers
 from rdkit.Chem.rdMolTransforms import GetDihedralDeg
 
 from equizoo.data.embeddings import with_positions
+from equizoo.data.tight_binding import tight_binding_energies
 from equizoo.pipelines import conformers, pipeline
 from equizoo.pipelines.conformer_embedding import embedding
 from equizoo.pipelines.conformer_selection import sound
@@ -174,8 +175,15 @@ def test_polishing_with_xtb(make: ConformerPipeline) -> None:
     pytest.importorskip("tblite")
     answer = make("CO", n=1, steps=1, polish="xtb")
     assert answer.method == "GFN2-xTB" and answer.energies[0] < -5000
-    with pytest.raises(Refused, match="takes neutral molecules only"):
-        make("C[NH3+]", polish="xtb")
+
+
+@pytest.mark.parametrize("smiles", ["C[NH3+]", "CC(=O)[O-]", "[NH4+]", "C[N+](=O)[O-]"])
+def test_ions_are_polished_with_their_charge(smiles: str, make: ConformerPipeline) -> None:
+    pytest.importorskip("tblite")
+    answer = make(smiles, n=1, steps=1, polish="xtb")
+    charge = Chem.GetFormalCharge(answer.mol)
+    expected = tight_binding_energies(answer.z, answer.positions, charge)
+    assert answer.energies == pytest.approx(expected, abs=1e-3)
 
 
 def test_without_mmff_parameters_there_is_no_rank(make: ConformerPipeline) -> None:
