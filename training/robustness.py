@@ -11,6 +11,7 @@ the share of right answers. What is measured is written into the folder as ``rob
                                   "answers": {"instance": %, "class": %}}, …],
                   "surface": {"points", "votes", "answers", "ece", "nll"}}}
 
+The first condition is on all test clouds, the second on those that are changed in the others, as they are.
 ``errors`` are those of the network as it is, ``answers`` those of the pipeline, which leaves out points that
 are given twice, centres and scales, and takes fewer neighbours in smaller clouds; of the whole ``surface`` it
 makes several clouds.
@@ -23,6 +24,7 @@ References:
 from __future__ import annotations
 
 import argparse
+import itertools
 import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -126,7 +128,8 @@ def robustness(
         pipe = _pipeline(task, model, temperature)
         logits = task.predict(model, whole)
         conditions = [{"change": "none", "level": 0.0, "errors": error_rates(logits, whole.label)}]
-        for change, level, points in tqdm(worsened(changed.points, seed), leave=False, disable=None):
+        worse = itertools.chain([("none", 0.0, changed.points)], worsened(changed.points, seed))
+        for change, level, points in tqdm(worse, leave=False, disable=None):
             clouds = PointCloudSet(points, changed.label)
             errors, answers = (
                 error_rates(scores, changed.label)

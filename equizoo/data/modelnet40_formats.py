@@ -40,6 +40,8 @@ def stack(parts: Sequence[RawClouds]) -> RawClouds:
 def read_hdf5(folder: Path, part: str, points: int) -> RawClouds:
     """Read ``modelnet40_ply_hdf5_2048``: ``ply_data_<part>*.h5`` with ``data`` (n, 2048, 3) and ``label``.
 
+    Its objects stand on the axis y; here they are turned to stand on z, as in the meshes.
+
     Raises:
         FileNotFoundError: There is no such file.
         ImportError: h5py is not installed.
@@ -66,7 +68,8 @@ def read_hdf5(folder: Path, part: str, points: int) -> RawClouds:
     number = np.zeros_like(label)
     for kind in np.unique(label):
         number[label == kind] = np.arange((label == kind).sum())
-    return RawClouds(np.concatenate(clouds), label, number)
+    x, y, z = np.moveaxis(np.concatenate(clouds), -1, 0)
+    return RawClouds(np.stack([x, -z, y], -1), label, number)
 
 
 def read_resampled(folder: Path, part: str, points: int) -> RawClouds:

@@ -63,16 +63,15 @@ def read_points(
         ...     read_points(path).tolist()
         [[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]]
     """
-    path = Path(path).expanduser()
-    generator = np.random.default_rng(seed)
+    path, generator = Path(path), np.random.default_rng(seed)
     try:
-        shape = _read(path)
+        shape = _read(path.expanduser())
         if shape.faces is None:
             return shape.vertices
         return sample_surface(shape.vertices, shape.faces, samples, generator)
     except OSError as error:
         raise ValueError(f"{path.name}: the file cannot be read: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:  # the latter from a "~name" whose home is not known
         raise ValueError(f"{path.name}: {error}") from None
 
 
@@ -87,7 +86,12 @@ def _read(path: Path) -> Shape:
     data = path.read_bytes()
     if not data.strip():
         raise ValueError("the file is empty")
-    shape = _READERS[suffix](data, suffix[1:])
+    try:
+        shape = _READERS[suffix](data, suffix[1:])
+    except (ValueError, ImportError):
+        raise
+    except Exception as error:  # anybody may have made the file
+        raise ValueError(f"the file is damaged ({type(error).__name__})") from error
     bad = ~(np.abs(shape.vertices) <= _LARGEST_COORDINATE)
     if bad.any():
         point = int(np.argwhere(bad)[0, 0])

@@ -17,6 +17,7 @@ from equizoo.data.point_headers import check_count, check_off, check_ply, count_
 _LARGEST_TEXT = 128 * 2**20  # bytes; parsing takes some seconds and many times the memory
 _LONGEST_HEADER = 64 * 2**10
 _BOM = b"\xef\xbb\xbf"
+_DECIMAL_COMMAS = re.compile(rb"(?m)^[ \t]*[-+]?\d+,\d+(?:[ \t]+[-+]?\d+,\d+){2}")
 _NPY_HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -57,14 +58,16 @@ def read_mesh(data: bytes, kind: str) -> Shape:
 
 
 def _plain_obj(data: bytes) -> bytes:
-    """Return an OBJ file without its groups and materials, which take the parser quadratic time."""
+    """Return the vertices and faces of an OBJ file; groups and materials take the parser quadratic time."""
     data = data.replace(b"\r\n", b"\n").replace(b"\\\n", b"")
+    data = re.sub(rb"#[^\n]*", b"", data)
     if not re.search(rb"(?m)^[ \t]*v[ \t]", data):
         raise ValueError("not an OBJ file with vertices: no line starts with 'v'")
-    if zero := re.search(rb"(?m)^[ \t]*f[ \t](?:[^\n#]*[ \t])?[-+]?0+(?=[/ \t\n]|\Z)", data):
+    if zero := re.search(rb"(?m)^[ \t]*f[ \t](?:[^\n]*[ \t])?[-+]?0+(?=[/ \t\n]|\Z)", data):
         line = data.count(b"\n", 0, zero.end()) + 1
         raise ValueError(f"line {line}: a face has the corner 0; the vertices of an OBJ file start with 1")
-    return re.sub(rb"(?m)^[ \t]*(?:usemtl|mtllib|o|g|s)(?:[ \t][^\n]*)?(?:\n|\Z)", b"", data)
+    lines = re.findall(rb"(?m)^[ \t]*([vf][ \t][^\n]*)", data)
+    return b"\n".join(re.sub(rb"/[^ \t]*", b"", line) for line in lines) + b"\n"
 
 
 def read_off(data: bytes, kind: str) -> Shape:
@@ -121,7 +124,8 @@ def read_xyz(data: bytes, kind: str) -> Shape:
     """Read lines ``x y z``.
 
     Raises:
-        ValueError: A line does not start with three numbers, or has both commas and semicolons.
+        ValueError: A line does not start with three numbers, or has both commas and semicolons, or commas
+            within numbers.
     """
     data = data.removeprefix(_BOM)
     if b"," in data and b";" in data:
@@ -129,6 +133,9 @@ def read_xyz(data: bytes, kind: str) -> Shape:
             content = line.split(b"#", 1)[0].split(b"//", 1)[0]
             if b"," in content and b";" in content:
                 raise ValueError(f"line {number} has commas and semicolons; are they decimal commas?")
+    if comma := _DECIMAL_COMMAS.search(data):
+        line = data.count(b"\n", 0, comma.start()) + 1
+        raise ValueError(f"line {line} has decimal commas; write the numbers with points")
     data = data.translate(bytes.maketrans(b",;", b"  "))
     if re.match(rb"\s*\d+[ \t]*[\r\n]", data):
         raise ValueError("the first line is a count, as in a molecule's .xyz file; each line needs x y z")

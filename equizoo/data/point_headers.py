@@ -85,9 +85,10 @@ def _elements(lines: list[list[str]]) -> list[_Element]:
                 raise ValueError(f"the PLY header has the line {' '.join(words)[:80]!r}")
             elements.append(_Element(words[1], int(words[2]), []))
         elif words[0] == "property":
-            types = words[2:4] if words[1:2] == ["list"] else words[1:2]
-            known = len(words) == 2 + len(types) + (len(types) == 2) and all(t in _PLY_TYPES for t in types)
-            if not elements or not types or not known:
+            listed = words[1:2] == ["list"]
+            types = words[2:-1] if listed else words[1:-1]
+            known = len(types) == 1 + listed and all(name in _PLY_TYPES for name in types)
+            if not elements or not known:
                 raise ValueError(f"the PLY header has the line {' '.join(words)[:80]!r}")
             elements[-1].properties.append(words)
     return elements
@@ -126,6 +127,11 @@ def _check_lists(data: bytes, start: int, order: str, elements: list[_Element]) 
                     f"{lengths[0]} corners, {element.name} {other + 1} has {lengths[other]}): triangulate it "
                     "or save it as ASCII"
                 )
+        if whole < element.count and any(name.startswith("length") for name, *_ in row):
+            raise ValueError(
+                f"the file ends within {element.name} {whole + 1} of {element.count}, if all are as long as "
+                "the first: it is cut, or has polygons of different sizes; triangulate it or save it as ASCII"
+            )
         start += element.count * size
 
 

@@ -164,11 +164,11 @@ class VNDGCNN(nn.Module):
             ``(B, classes)`` logits.
 
         Raises:
-            ValueError: Shapes that do not fit, no points, an unsorted ``batch``, points that are not finite,
-                or no neighbours.
+            ValueError: Shapes that do not fit, no points, an unsorted ``batch``, a cloud without points,
+                points that are not finite, or no neighbours.
         """
         if not torch.compiler.is_compiling():
-            check_clouds(points, batch)
+            check_clouds(points, batch, num_graphs)
         k = self.config.neighbours if neighbours is None else neighbours
         if k < 1:
             raise ValueError(f"neighbours must be at least 1, got {k}")

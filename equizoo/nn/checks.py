@@ -83,23 +83,35 @@ def check_particles(pos: Tensor, vel: Tensor, charge: Tensor, batch: Tensor) -> 
             raise ValueError(f"{name} must be finite: found NaN or infinity")
 
 
-def check_clouds(points: Tensor, batch: Tensor | None) -> None:
+def check_clouds(points: Tensor, batch: Tensor | None, num_graphs: int | None = None) -> None:
     """Raise unless ``points`` (B, N, 3), or (R, 3) with ``batch`` (R,), describe clouds of points.
 
     Raises:
-        ValueError: No points, shapes that do not fit, an unsorted ``batch``, or points that are not finite.
+        ValueError: No points, shapes that do not fit, integers for points or fractions for clouds, an
+            unsorted ``batch``, a cloud without points, another number of clouds than ``num_graphs``, or
+            points that are not finite.
     """
     if points.ndim not in (2, 3) or points.shape[-1] != 3:
         raise ValueError(f"points must have shape (B, N, 3) or (R, 3), got {tuple(points.shape)}")
     if points.numel() == 0:
         raise ValueError("there are no points")
+    if not points.is_floating_point():
+        raise ValueError(f"points must be floating-point numbers, got {points.dtype}")
     if batch is not None:
         if points.ndim == 3 or batch.shape != points.shape[:1]:
             raise ValueError(
                 f"batch goes with (R, 3) points and has one entry a point, "
                 f"got {tuple(batch.shape)} with {tuple(points.shape)}"
             )
+        if batch.is_floating_point():
+            raise ValueError(f"batch must hold integers, got {batch.dtype}")
         if bool((batch[1:] < batch[:-1]).any()) or int(batch[0]) < 0:
             raise ValueError("batch must be sorted and start at 0 or above: sort the points by cloud first")
+        clouds = int(batch[-1]) + 1 if num_graphs is None else num_graphs
+        if int(batch.unique_consecutive().shape[0]) != clouds or int(batch[-1]) != clouds - 1:
+            raise ValueError(
+                f"batch must name each of the {clouds} clouds from 0 to {clouds - 1}: a cloud without points "
+                "has no class"
+            )
     if not bool(torch.isfinite(points).all()):
         raise ValueError("points must be finite: found NaN or infinity")

@@ -10,6 +10,9 @@ from torch import Tensor
 from equizoo.nn.compiled import kernels_apply
 from equizoo.nn.vector_activation import Elements
 
+#: Points whose distances to all others of their cloud are held at a time.
+CHUNK = 2048
+
 
 class Clouds(NamedTuple):
     """Which points make a cloud; points of a cloud follow each other.
@@ -84,5 +87,9 @@ def nearest_neighbours(x: Tensor, clouds: Clouds, k: int) -> Elements:
 
 
 def _nearest(x: Tensor, k: int) -> Tensor:
-    distance = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
-    return distance.topk(min(k, x.shape[-2]), largest=False).indices
+    """Return the ``(..., N, k)`` nearest rows of each row of ``x`` (..., N, D), many rows part by part."""
+    x = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    few = torch.compiler.is_compiling() or x.shape[-2] <= CHUNK
+    parts = [x] if few else x.split(CHUNK, -2)
+    distances = (torch.cdist(part, x, compute_mode="donot_use_mm_for_euclid_dist") for part in parts)
+    return torch.cat([part.topk(min(k, x.shape[-2]), largest=False).indices for part in distances], -2)

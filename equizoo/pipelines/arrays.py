@@ -26,6 +26,8 @@ def as_floats(values: Any) -> np.ndarray:
         [[1.0, 1.0], [3.0, 4.0]]
     """
     try:
+        if np.ma.is_masked(values):
+            raise TypeError("some are masked: leave those out")
         array = np.asarray(plain(values))
         if array.dtype.kind not in "fiubO":
             raise TypeError(f"they are {array.dtype}")

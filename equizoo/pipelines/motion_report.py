@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from equizoo._replacing import replacing
 from equizoo.pipelines.motion_result import MotionForecast
+from equizoo.pipelines.writing import table_file
 
 _COLUMNS = ("source", "frame", "time", "made", "joint", "x", "y", "z", "error")
 
@@ -76,7 +76,7 @@ def write_motions(forecasts: Sequence[MotionForecast], path: str | os.PathLike[s
         forecasts: The forecasts.
         path: The file; it appears whole or not at all.
     """
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+    with table_file(path) as file:
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)
         for forecast in forecasts:

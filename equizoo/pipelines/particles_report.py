@@ -6,8 +6,8 @@ import csv
 import os
 from collections.abc import Iterator, Sequence
 
-from equizoo._replacing import replacing
 from equizoo.pipelines.particles_result import Forecast
+from equizoo.pipelines.writing import table_file
 
 _COLUMNS = (
     "source",
@@ -84,7 +84,7 @@ def write_forecasts(forecasts: Sequence[tuple[str, Forecast]], path: str | os.Pa
         forecasts: What each forecast came from, and the forecast.
         path: The file; it appears whole or not at all.
     """
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+    with table_file(path) as file:
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)
         for source, forecast in forecasts:

@@ -52,8 +52,7 @@ def expand(clouds: Any) -> tuple[list[Entry], bool]:
         BadCloud: The input is nothing that has points.
     """
     if isinstance(clouds, (str, os.PathLike)):
-        path = Path(clouds).expanduser()
-        return _files(path), not path.is_dir()
+        return _files(Path(clouds)), not _is_folder(Path(clouds))
     listed = isinstance(clouds, (list, tuple))
     if _depth(clouds) == 2 and (not listed or all(_depth(item) == 1 for item in clouds)):
         return [Entry("1", clouds)], True
@@ -79,9 +78,17 @@ def _depth(value: Any) -> int:
 
 def _files(path: Path) -> list[Entry]:
     """Return the files that are read of a folder; the path itself if it has none or is no folder."""
-    found = sorted(path.iterdir()) if path.is_dir() else []
+    found = sorted(path.expanduser().iterdir()) if _is_folder(path) else []
     files = [file for file in found if file.suffix.lower() in SUFFIXES and file.is_file()]
     return [Entry(str(file), file) for file in files or [path]]
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether there is such a folder; a path that nothing can have, such as a very long one, is none."""
+    try:
+        return path.expanduser().is_dir()
+    except (OSError, RuntimeError, ValueError):
+        return False
 
 
 def read_entry(entry: Entry, samples: int, seed: int) -> np.ndarray:
@@ -91,7 +98,7 @@ def read_entry(entry: Entry, samples: int, seed: int) -> np.ndarray:
         BadCloud: The file cannot be read, or it is no array of positions.
     """
     if isinstance(entry.item, Path):
-        if entry.item.is_dir():
+        if _is_folder(entry.item):
             raise BadCloud(f"the folder has no files {', '.join(SUFFIXES)}")
         try:
             return read_points(entry.item, samples=samples, seed=seed)

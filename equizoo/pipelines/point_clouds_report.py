@@ -6,8 +6,8 @@ import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
-from equizoo._replacing import replacing
 from equizoo.pipelines.point_clouds_result import Classification
+from equizoo.pipelines.writing import table_file
 
 
 def format_classes(
@@ -76,7 +76,7 @@ def write_classes(answers: Sequence[Classification], path: str | os.PathLike[str
     records = [answer.record(top_k) for answer in answers]
     count = max((len(record["classes"]) for record in records), default=0)
     about = ("input", "ok", "error", "in_domain", "domain_reason", "points")
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+    with table_file(path) as file:
         writer = csv.writer(file)
         writer.writerow([*about, *(f"{name}_{k + 1}" for k in range(count) for name in ("label", "score"))])
         for record in records:

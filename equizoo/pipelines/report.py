@@ -8,9 +8,9 @@ import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from equizoo._replacing import replacing
 from equizoo.pipelines.figure import plot_results
 from equizoo.pipelines.quantities import Row, decimals, label, rows
+from equizoo.pipelines.writing import table_file
 
 __all__ = ["format_table", "plot_results", "write_csv"]
 
@@ -137,7 +137,7 @@ def write_csv(results: Sequence[dict[str, Any]], path: str | os.PathLike[str]) -
                 line |= {column: quantity["value"], f"{column} low": low, f"{column} high": high}
         table.append(line)
     columns = dict.fromkeys([*_ABOUT, "coverage", *(key for line in table for key in line)])
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+    with table_file(path) as file:
         writer = csv.DictWriter(file, list(columns))
         writer.writeheader()
         writer.writerows(table)

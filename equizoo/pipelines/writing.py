@@ -1,11 +1,12 @@
-"""Files of results: which endings a name may have, and figures that appear whole or not at all."""
+"""Files of results, which appear whole or not at all, and which endings a name may have."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from equizoo._replacing import replacing
 from equizoo.hub.errors import EquizooError
@@ -39,6 +40,30 @@ def check_ending(path: str | os.PathLike[str], endings: Iterable[str]) -> str:
     if ending not in (*most, last):
         raise WrongEnding(f"{Path(path).name!r} must end in {', '.join(most)} or {last}")
     return ending
+
+
+@contextmanager
+def table_file(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
+    r"""Open a file for the rows of a ``csv.writer``; it appears when the block ends without an error.
+
+    What UTF-8 cannot hold, as in the names of files that are not text, is written as ``\udcff``.
+
+    Args:
+        path: The file.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with table_file(Path(folder) / "a.csv") as file:
+        ...         _ = file.write("a,b\n")
+        ...     (Path(folder) / "a.csv").read_text()
+        'a,b\n'
+    """
+    with (
+        replacing(path) as temporary,
+        open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        yield file
 
 
 def save_figure(figure: Any, path: str | os.PathLike[str]) -> None:

@@ -110,7 +110,8 @@ def write_hdf5(root: Path) -> Path:
         for number, few in enumerate((names[:3], names[3:])):
             if few:
                 with h5py.File(folder / f"ply_data_{part}{number}.h5", "w") as file:
-                    file["data"] = np.stack([surface(name) for name in few]).astype(np.float32)
+                    x, y, z = np.stack([surface(name) for name in few], -1).swapaxes(0, 1).astype(np.float32)
+                    file["data"] = np.stack([x, z, -y], -1).swapaxes(0, 1)  # which stand on y
                     labels = [[CLASSES.index(name.rpartition("_")[0])] for name in few]
                     file["label"] = np.array(labels, dtype=np.uint8)
     return folder

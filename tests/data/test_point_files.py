@@ -120,7 +120,9 @@ BAD = [
     ("a.ply", ply("ascii").replace(b"3 0 1 3\n", b"3 0 1 8\n"), r"not a whole \.ply file"),
     ("a.ply", ply("binary_little_endian", faces=NONE, claim=9), "9 × vertex, which take 153 bytes, and 136"),
     ("a.ply", ply("binary_little_endian", faces=NONE, claim=7), "take 119 bytes, and 136 follow"),
-    ("a.ply", ply("binary_little_endian")[:-1], "unexpected length"),
+    ("a.ply", ply("binary_little_endian")[:-1], "ends within face 12 of 12"),
+    ("a.ply", ply("ascii").replace(b"uchar int vertex_indices", b"uchar"), "line 'property list uchar'"),
+    ("a.ply", ply("ascii").replace(b"float x", b"float"), "has the line 'property float'"),
     ("a.ply", ply("binary_little_endian", faces=NONE, claim=2**31), "the limit is 10000000"),
     ("a.ply", ply("binary_little_endian", faces=NONE, claim=9_999_999), "and 136 follow"),
     ("a.off", "solid\n", "not an OFF file"),
@@ -137,6 +139,7 @@ BAD = [
     ("a.obj", obj() + "f 1 2 0\n", "line 22: a face has the corner 0"),
     ("a.obj", obj() + "f 1/1 0/1 2/1", "a face has the corner 0"),
     ("a.xyz", "0 0 0\n1,5; 2,5; 3,5\n", "line 2 has commas and semicolons"),
+    ("a.xyz", "0 0 0\n0,12 -0,34 0,56\n", "line 2 has decimal commas"),
     ("a.obj", "f 1 2 3\n", "no line starts with 'v'"),
     ("a.obj", "v 0 0 0\nv 1 0 0\nf 1 2 3\n", r"not a whole \.obj file"),
     ("a.obj", "v 0 0\nv 1 0\nv 0 1\n", r"not a whole \.obj file"),
@@ -187,6 +190,30 @@ def test_a_bad_file_says_what_is_wrong(tmp_path: Path, name: str, data: bytes | 
     assert str(error.value).startswith(f"{name}: ")
     assert len(str(error.value)) < 400
     assert time.monotonic() - start < 5
+
+
+def test_a_short_polygon_at_the_end_says_what_to_do(tmp_path: Path) -> None:
+    quad = struct.pack("<B4i", 4, 0, 1, 3, 2)
+    triangle = struct.pack("<B3i", 3, 0, 1, 3)
+    mixed = ply("binary_little_endian", faces=FACES[:2])[:-26] + quad + triangle
+    with pytest.raises(ValueError, match=r"within face 2 of 2.* polygons of different sizes"):
+        read(tmp_path, "a.ply", mixed)
+
+
+def test_comments_and_materials_of_an_obj_are_left_out(tmp_path: Path) -> None:
+    lines = [f"{line}  # usemtl m{number}" for number, line in enumerate(obj().splitlines())]
+    points = read(tmp_path, "a.obj", "\n".join(lines), samples=50)
+    assert np.array_equal(points, read(tmp_path, "b.obj", obj(), samples=50))
+    many = "".join(f"# usemtl m{number}\nf 1 2 3\n" for number in range(100_000))
+    start = time.monotonic()
+    read(tmp_path, "a.obj", obj() + many)
+    assert time.monotonic() - start < 20  # split at every "usemtl", it would take minutes
+
+
+def test_names_that_no_file_can_have(tmp_path: Path) -> None:
+    for name, what in (("~no-such-user/a.xyz", "home"), (f"{'a' * 300}.xyz", "name too long")):
+        with pytest.raises(ValueError, match=what):
+            read_points(name)
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:

@@ -94,7 +94,8 @@ def test_worse_clouds_and_probabilities_are_stated(read):
     whole, changed = measured["n"]["whole"], measured["n"]["changed"]
     assert (whole, changed) == (8, 4)
     assert f"all {whole} test clouds. Others: instance accuracy on {changed} of them" in text
-    assert " / " in row(text, "as they are")[0]
+    assert " / " in row(text, "all 8 as they are")[0]
+    assert [" / " in cell for cell in row(text, "as they are")] == [False] * 4
     assert [" / " in cell for cell in row(text, "1,024 points, of which the pipeline makes 3 clouds")] == [
         False,
         True,

@@ -154,7 +154,7 @@ def test_a_strict_training_in_stages_has_no_gamma():
     text = render(config, results)
     assert "trained strictly equivariant, without relaxed layers, in 3 stages. It predicts" in text
     assert "the order of the points; there are no relaxed layers." in text
-    assert "14 epochs, 128 points a cloud and 10 neighbours, strictly equivariant\n" in text
+    assert "14 epochs, 128 points a cloud and 9 neighbours, strictly equivariant\n" in text
     assert "then 13 epochs on 300 points a cloud and 20 neighbours" in text
     mine = text.split("# strict\n")[1].split("## Accuracy")[0]
     assert "γ" not in mine and "projected" not in mine

@@ -155,6 +155,30 @@ def test_bad_configurations_are_refused(field, value):
         VNDGCNNConfig(**{field: value})
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch": torch.tensor([0, 0, 0, 2, 2, 2])}, "name each of the 3 clouds from 0 to 2"),
+        ({"batch": torch.tensor([0, 0, 0, 1, 1, 1]), "num_graphs": 1}, "name each of the 1 clouds"),
+        ({"batch": torch.tensor([0, 0, 0, 1, 1, 1]), "num_graphs": 3}, "name each of the 3 clouds"),
+        ({"batch": torch.zeros(6)}, "batch must hold integers"),
+        ({"points": torch.ones(6, 3, dtype=torch.long)}, "points must be floating-point numbers"),
+    ],
+)
+def test_clouds_that_would_end_in_a_wrong_number(change, message):
+    model = VNDGCNN(VNDGCNNConfig(classes=4, widths=(4,), embedding=6, neighbours=2)).eval()
+    with pytest.raises(ValueError, match=message):
+        model(**{"points": torch.randn(6, 3), **change})
+
+
+def test_neighbours_of_many_points_are_found_part_by_part(monkeypatch):
+    x = torch.randn(2, 50, 6)
+    whole = neighbours._nearest(x, 5)
+    monkeypatch.setattr(neighbours, "CHUNK", 7)
+    assert torch.equal(neighbours._nearest(x, 5), whole)
+    assert neighbours._nearest(x.half(), 5).shape == (2, 50, 5)
+
+
 @pytest.mark.parametrize("branch", ["dense", "bounded"])
 def test_autocast_rounds_products_and_keeps_the_differences_of_neighbours(branch):
     torch.manual_seed(0)

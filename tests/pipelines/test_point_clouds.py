@@ -1,6 +1,7 @@
 import csv
 import json
 import math
+import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -407,3 +408,24 @@ def test_the_command_says_how_many_parts_vote(checkpoint: Path, tmp_path: Path, 
         assert json.loads(capsys.readouterr().out)[0]["points"] == points
     assert run(checkpoint, tmp_path / "a.npy", "--votes", 0) == 1
     assert "votes must be positive" in capsys.readouterr().err
+
+
+def test_names_that_no_file_can_have_do_not_end_the_others(checkpoint: Path, tmp_path: Path, capsys) -> None:
+    np.save(tmp_path / "a.npy", cloud(64))
+    strange = tmp_path / "strange"
+    strange.mkdir()
+    (strange / os.fsdecode(b"\xff.xyz")).write_text("1 2 3\n")
+    table = tmp_path / "a.csv"
+    names = ["~no-such-user/a.npy", "a" * 300 + ".npy"]
+    assert run(checkpoint, tmp_path / "a.npy", *names, strange, "--csv", table) == 3
+    assert "3 of 4 inputs have no answer" in capsys.readouterr().err
+    lines = table.read_text().splitlines()
+    assert len(lines) == 5
+    assert "\\udcff.xyz" in lines[4]
+
+
+def test_masked_points_are_not_taken_for_points(classify: PointCloudClassificationPipeline) -> None:
+    masked = np.ma.masked_array(cloud(64), np.zeros((64, 3)))
+    assert classify.classify(masked)[0].ok
+    masked[3] = np.ma.masked
+    assert not classify.classify(masked)[0].ok

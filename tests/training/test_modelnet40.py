@@ -308,7 +308,8 @@ def test_a_run_with_its_robustness_becomes_a_checkpoint(run, measured, tmp_path)
     assert robust.main([str(run)]) == 0
     report = json.loads((run / robust.FILE).read_text())
     for variant, figures in report["variants"].items():
-        assert len(figures["conditions"]) == 1 + 2 * 7 + 3 + 4
+        assert len(figures["conditions"]) == 2 + 2 * 7 + 3 + 4
+        assert [one["change"] for one in figures["conditions"][:3]] == ["none", "none", "replaced"]
         assert figures["conditions"][0]["errors"] == measured["variants"][variant]["errors"]
         assert 0 <= figures["calibration"]["ece_scaled"] <= 1
         assert (figures["surface"]["points"], figures["surface"]["votes"]) == (1024, 3)
