@@ -15,12 +15,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from equizoo.pipelines.conformer_embedding import embedding, sample_seed
+from equizoo.pipelines.conformer_energies import has_mmff
 from equizoo.pipelines.conformer_stereo import matching_embedding
 from equizoo.pipelines.geometry import Refused
 
 if TYPE_CHECKING:
     from equizoo.models.molecule_batch import Molecule
     from equizoo.pipelines.conformer_input import Subject
+
+
+def check_prior(subject: Subject, prior: str) -> None:
+    """Check that a molecule has starts of a kind.
+
+    Args:
+        subject: The molecule.
+        prior: ``"mmff"``, which needs parameters, or another.
+
+    Raises:
+        Refused: MMFF94 has no parameters for the molecule.
+    """
+    if prior == "mmff" and not has_mmff(subject.mol):
+        raise Refused(
+            f"MMFF94 has no parameters for {subject.smiles}, and this model starts from geometries that it "
+            "has relaxed"
+        )
 
 
 def etkdg_starts(subject: Subject, seed: int, samples: Sequence[int]) -> dict[int, np.ndarray]:
@@ -54,15 +72,12 @@ def mmff_starts(subject: Subject, seed: int, samples: Sequence[int]) -> dict[int
         (N, 3) positions [Å] by sample; those that failed are left out.
 
     Raises:
-        Refused: MMFF94 has no parameters for the molecule.
+        ValueError: MMFF94 has no parameters for the molecule, see :func:`check_prior`.
     """
     from equizoo.data.embeddings import relax_mmff
 
     starts = etkdg_starts(subject, seed, samples)
-    try:
-        return {sample: relax_mmff(subject.mol, pos[None])[0][0] for sample, pos in starts.items()}
-    except ValueError as reason:
-        raise Refused(f"{reason}; this model starts from geometries that MMFF94 has relaxed") from None
+    return {sample: relax_mmff(subject.mol, pos[None])[0][0] for sample, pos in starts.items()}
 
 
 def harmonic_starts(molecule: Molecule, seed: int, samples: Sequence[int]) -> dict[int, np.ndarray]:

@@ -34,7 +34,7 @@ class Screen:
     def __init__(self, subject: Subject, polish: str | None) -> None:
         known = has_mmff(subject.mol)
         if polish == "mmff" and not known:
-            raise Refused("MMFF94 has no parameters for this molecule, so it cannot polish: use polish=None")
+            raise Refused(f"MMFF94 has no parameters for {subject.smiles}; use polish=None")
         self.mol, self.graph, self.polish = subject.mol, subject.graph, polish
         self.method = {"mmff": "MMFF94", "xtb": "GFN2-xTB"}.get(
             polish or "", "MMFF94, briefly relaxed" if known else None

@@ -24,7 +24,7 @@ from equizoo.pipelines.conformer_energies import POLISHES
 from equizoo.pipelines.conformer_input import Subject, read_subject
 from equizoo.pipelines.conformer_result import Conformers, Tally
 from equizoo.pipelines.conformer_selection import compared_atoms, distinct
-from equizoo.pipelines.conformer_starts import etkdg_starts, harmonic_starts, mmff_starts
+from equizoo.pipelines.conformer_starts import check_prior, etkdg_starts, harmonic_starts, mmff_starts
 from equizoo.pipelines.conformer_workup import Screen
 from equizoo.pipelines.geometry import Refused
 from equizoo.pipelines.molecules_input import expand
@@ -170,6 +170,7 @@ class ConformerPipeline:
         return replace(answer, tally=replace(answer.tally, seconds=time.perf_counter() - start))
 
     def _conformers(self, entry: Entry, subject: Subject, request: Request) -> Conformers:
+        check_prior(subject, self.model.config.prior)
         screen = Screen(subject, request.polish)
         positions, energies, samples = self._accepted(subject, request, screen)
         fates = screen.fates
