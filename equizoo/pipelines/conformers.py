@@ -79,8 +79,8 @@ class ConformerPipeline:
     that a rigid molecule has fewer conformers than asked for.
 
     Radicals, separate fragments, elements that the model never saw and molecules of more than 100 heavy atoms
-    are refused with the reason. Molecules larger than those of the training set and ions are answered and
-    flagged.
+    are refused with the reason. Molecules larger than those of the training set, ions and molecules with
+    formal charges, such as nitro compounds, are answered and flagged.
 
     Args:
         model: A conformer flow with its checkpoint's ``card``; its ``config.prior`` says what it starts from.
@@ -255,4 +255,6 @@ class ConformerPipeline:
             return f"{subject.heavy_atoms} heavy atoms, and the model was trained on at most {limit}"
         if subject.charge:
             return f"its charge is {subject.charge:+d}, and the model was trained on neutral molecules"
+        if any(atom.GetFormalCharge() for atom in subject.mol.GetAtoms()):
+            return "atoms of it have formal charges, and no molecule that the model was trained on has any"
         return None

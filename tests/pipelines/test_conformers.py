@@ -210,8 +210,13 @@ def test_a_mol_keeps_its_order_and_gives_its_stereochemistry(make: ConformerPipe
     assert make(cis, n=1).smiles == Chem.CanonSmiles("C/C=C\\F")
 
 
-def test_large_molecules_and_ions_are_flagged(make: ConformerPipeline) -> None:
+def test_large_molecules_and_charges_are_flagged(make: ConformerPipeline) -> None:
     large, ion, usual = make(["CCCCCCCCCC", "CC[NH3+]", "CCC"], n=1, steps=1)
+    for answer in make(["[O-]C(=O)CC[NH3+]", "C[N+](=O)[O-]", "C[N+]#[C-]"], n=1, steps=1):
+        assert answer.ok and not answer.in_domain
+        assert answer.domain_reason == (
+            "atoms of it have formal charges, and no molecule that the model was trained on has any"
+        )
     assert large.domain_reason == "10 heavy atoms, and the model was trained on at most 9"
     assert ion.domain_reason == "its charge is +1, and the model was trained on neutral molecules"
     assert usual.in_domain and not large.in_domain
