@@ -8,7 +8,7 @@ References:
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -33,7 +33,12 @@ SOURCES = {
 _LARGEST_BLOCK = 2**31 - 1  # [bytes] of a thousand molecules
 
 
-def read_geom(path: Path, most: int | None = 30, molecules: int | None = None) -> Iterator[Reference | None]:
+def read_geom(
+    path: Path,
+    most: int | None = 30,
+    molecules: int | None = None,
+    wanted: Callable[[str], bool] | None = None,
+) -> Iterator[Reference | None]:
     """Read the ensembles of ``drugs_crude.msgpack`` or ``qm9_crude.msgpack``, a molecule at a time.
 
     Args:
@@ -41,6 +46,7 @@ def read_geom(path: Path, most: int | None = 30, molecules: int | None = None) -
         most: Largest number of conformers of a molecule, those of the highest Boltzmann weight: 30 for
             training, as published; None keeps all, which the published metrics are over.
         molecules: Number of molecules to read; all unless given.
+        wanted: Says by the SMILES of a molecule in the file whether it is yielded; all are unless given.
 
     Yields:
         Each molecule, its conformers lowest energy first; None where RDKit does not read its SMILES, or none
@@ -59,6 +65,8 @@ def read_geom(path: Path, most: int | None = 30, molecules: int | None = None) -
         blocks = msgpack.Unpacker(file, max_buffer_size=_LARGEST_BLOCK, raw=False, strict_map_key=False)
         try:
             for smiles, record in islice(_entries(blocks, file), molecules):
+                if wanted is not None and not wanted(smiles):
+                    continue
                 yield _reference(smiles, record["conformers"], most)
         except (msgpack.UnpackException, AttributeError, KeyError, TypeError, ValueError, EOFError) as error:
             raise ValueError(f"{path} is damaged or no file of GEOM: {error!r}") from error

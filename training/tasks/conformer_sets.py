@@ -116,9 +116,10 @@ def read_set(options: ConformersOptions, split: str) -> ConformerSet:
         return synthetic_conformers(options.synthetic, split)
     folder, file = options.root or os.environ.get("EQUIZOO_DATA"), f"conformers-{options.name}-{split}.npz"
     if folder is None or not (Path(folder) / file).is_file():
+        maker = "prepare_geom" if options.name.startswith("geom") else "prepare_conformers"
         raise FileNotFoundError(
             f"no {file} in {folder or 'data.root, which is not given, or $EQUIZOO_DATA, which is not set'}; "
-            "make it with `python -m equizoo.data.prepare_conformers --help`"
+            f"make it with `python -m equizoo.data.{maker} --help`"
         )
     try:
         return ConformerSet.load(Path(folder) / file)
