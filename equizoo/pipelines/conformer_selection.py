@@ -129,16 +129,19 @@ def _even_out(part: Any) -> None:
                 part.GetBondBetweenAtoms(atom.GetIdx(), end.GetIdx()).SetBondType(Chem.BondType.SINGLE)
 
 
-def distinct(positions: np.ndarray, symmetries: np.ndarray, rmsd: float) -> list[int]:
+def distinct(
+    positions: np.ndarray, symmetries: np.ndarray, rmsd: float, known: np.ndarray | None = None
+) -> list[int]:
     """Return the rows of the conformers that are no copy of an earlier one.
 
     Args:
         positions: (K, M, 3) positions of the atoms that tell conformers apart [Å], the preferred first.
         symmetries: (S, M) permutations of these atoms.
         rmsd: Two conformers nearer than this are one [Å]; 0 keeps all.
+        known: (L, M, 3) positions of conformers that come before all of these [Å].
 
     Returns:
-        Rows, ascending.
+        Rows of ``positions``, ascending.
 
     Example:
         >>> line = np.array([[0.0, 0, 0], [1, 0, 0], [3, 0, 0]])
@@ -150,7 +153,9 @@ def distinct(positions: np.ndarray, symmetries: np.ndarray, rmsd: float) -> list
     if rmsd == 0:
         return list(range(len(positions)))
     kept: list[int] = []
+    known = positions[:0] if known is None else known
     for row, one in enumerate(positions):
-        if not kept or float(np.min(best_rmsds(one[None], positions[kept], symmetries))) >= rmsd:
+        others = np.concatenate([known, positions[kept]])
+        if np.min(best_rmsds(one[None], others, symmetries), initial=np.inf) >= rmsd:
             kept.append(row)
     return kept

@@ -34,6 +34,7 @@ from equizoo.relaxation.layer import relaxations
 TASK = "conformers"
 MOST_CONFORMERS = 1000
 _OVERSAMPLE = 3
+_COPIES = 10  # no more are drawn after so many copies one after another, or half of n
 _PAIRS = 400_000  # ordered pairs of atoms a forward pass: some 0.5 GB at the published width
 _PARTIAL = (
     "a partial variant is not exactly equivariant: its conformers change somewhat with the orientation of "
@@ -75,8 +76,8 @@ class ConformerPipeline:
     of its volumes and as RDKit reads them from the positions; those that an input leaves open are chosen
     once and reported, so that all conformers are of one isomer, but for the axes of allenes: both senses of
     an axis are made. Samples with another stereochemistry, with a flat allene or with atoms in each other's
-    way are rejected, counted and drawn again, up to three times as many as asked for. Copies are left out, so
-    that a rigid molecule has fewer conformers than asked for.
+    way are rejected, counted and drawn again, and so are copies until hardly any other conformer turns up; up
+    to three times as many samples are drawn as asked for. A rigid molecule has fewer conformers than that.
 
     Radicals, separate fragments, elements that the model never saw and molecules of more than 100 heavy atoms
     are refused with the reason. Molecules larger than those of the training set, ions and molecules with
@@ -172,25 +173,25 @@ class ConformerPipeline:
     def _conformers(self, entry: Entry, subject: Subject, request: Request) -> Conformers:
         check_prior(subject, self.model.config.prior)
         screen = Screen(subject, request.polish)
-        positions, energies, samples = self._accepted(subject, request, screen)
-        fates = screen.fates
-        if len(samples) == 0:
-            raise Refused(
-                f"none of {screen.seen} samples is a conformer of it: {fates['not_embedded']} not embedded, "
-                f"{fates['wrong_stereo']} of other stereochemistry, {fates['clashes']} with clashes, "
-                f"{fates['not_relaxed']} not relaxed"
-            )
-        order = np.argsort(energies, kind="stable")
         atoms, symmetries = compared_atoms(subject.mol)
-        order = order[distinct(positions[order][:, atoms], symmetries, request.rmsd)]
+        positions, energies, samples = self._accepted(subject, request, screen, atoms, symmetries)
+        order = np.argsort(energies, kind="stable")
+        order = order[distinct(positions[order][:, atoms], symmetries, request.rmsd)][: request.n]
+        counts = Counter(screen.fates, duplicates=len(samples) - len(order))
+        tally = Tally(request.n, screen.seen, made=len(order), **counts)
+        if len(samples) == 0:
+            reason = (
+                f"none of {tally.sampled} samples is a conformer of it: {tally.not_embedded} not embedded, "
+                f"{tally.wrong_stereo} of other stereochemistry, {tally.clashes} with clashes, "
+                f"{tally.not_relaxed} not relaxed"
+            )
+            return Conformers(entry.label, tally, entry.name, error=reason)
         mol = with_positions(subject.mol, positions[order])
         mol.SetProp("_Name", entry.name or "")
         for conformer, row in zip(mol.GetConformers(), order, strict=True):
             conformer.SetIntProp("sample", int(samples[row]))
             if np.isfinite(energies[row]):
                 conformer.SetDoubleProp("energy", float(energies[row]))
-        counts = Counter(fates, duplicates=len(samples) - len(order))
-        tally = Tally(request.n, screen.seen, made=len(order), **counts)
         return Conformers(
             entry.label,
             tally,
@@ -205,21 +206,34 @@ class ConformerPipeline:
         )
 
     def _accepted(
-        self, subject: Subject, request: Request, screen: Screen
+        self, subject: Subject, request: Request, screen: Screen, atoms: np.ndarray, symmetries: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Draw samples until n are accepted, or too many were drawn.
+        """Draw samples until n that differ are accepted, only copies turn up, or too many were drawn.
+
+        Args:
+            subject: The molecule.
+            request: What is asked for.
+            screen: What accepts samples.
+            atoms: (M,) numbers of the atoms that tell conformers apart.
+            symmetries: (S, M) permutations of these atoms.
 
         Returns:
-            (K, N, 3) positions [Å], (K,) energies [kcal/mol] and (K,) numbers of the samples.
+            (K, N, 3) positions [Å], (K,) energies [kcal/mol] and (K,) numbers of the samples, copies among
+            them.
         """
         parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-        missing = request.n
-        while missing and screen.seen < _OVERSAMPLE * request.n:
+        found = np.zeros((0, len(atoms), 3))
+        copies, most = 0, max(_COPIES, request.n // 2)  # copies since the last new conformer
+        while len(found) < request.n and copies < most and screen.seen < _OVERSAMPLE * request.n:
+            missing = request.n - len(found)
             numbers = range(screen.seen, min(screen.seen + missing, _OVERSAMPLE * request.n))
             starts = self._starts(subject, request.seed, numbers)
             moved = self._flow(subject, list(starts.values()), request.steps)
             parts.append(screen(numbers, list(starts), moved))
-            missing -= len(parts[-1][2])
+            compared = parts[-1][0][:, atoms]
+            new = distinct(compared, symmetries, request.rmsd, found)
+            found = np.concatenate([found, compared[new]])
+            copies = len(compared) - 1 - new[-1] if new else copies + len(compared)
         positions, energies, samples = (np.concatenate(part) for part in zip(*parts, strict=True))
         return positions, energies, samples
 

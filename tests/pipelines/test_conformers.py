@@ -14,7 +14,7 @@ from equizoo.data.embeddings import with_positions
 from equizoo.data.tight_binding import tight_binding_energies
 from equizoo.pipelines import conformers, pipeline
 from equizoo.pipelines.conformer_embedding import embedding
-from equizoo.pipelines.conformer_selection import sound
+from equizoo.pipelines.conformer_selection import compared_atoms, distinct, sound
 from equizoo.pipelines.conformers import ConformerPipeline
 from equizoo.pipelines.geometry import Refused, embed
 from tests.pipelines.conformer_samples import DOMAIN, Guide, build, isomer, small_flow
@@ -110,7 +110,24 @@ def test_copies_are_left_out_by_symmetry() -> None:
     pipe = build(Guide([one, swapped, one + 0.001]))
     assert len(pipe("CC(C)(C)F", n=3, rmsd=0)) == 3
     answer = pipe("CC(C)(C)F", n=3)
-    assert (len(answer), answer.tally.duplicates, answer.tally.sampled) == (1, 2, 3)
+    assert (len(answer), answer.tally.duplicates, answer.tally.sampled) == (1, 8, 9)
+
+
+def test_copies_are_drawn_again_while_others_turn_up() -> None:
+    pipe = build(small_flow("mmff", size=0.0))
+    for n in (5, 10):
+        answer = pipe("C[C@H](O)[C@@H](O)C", n=n)
+        tally = answer.tally
+        assert len(answer) == tally.made == n < tally.sampled <= 3 * n
+        assert tally.duplicates == tally.sampled - n and not tally.rejected
+        assert len(set(answer.samples)) == n and max(answer.samples) >= n
+        again = pipe("C[C@H](O)[C@@H](O)C", n=n)
+        assert np.array_equal(again.positions, answer.positions)
+        atoms, symmetries = compared_atoms(answer.mol)
+        assert distinct(answer.positions[:, atoms], symmetries, 0.1) == list(range(n))
+    for n, sampled in ((2, 6), (10, 19), (50, 50)):
+        tally = pipe("c1ccccc1", n=n).tally
+        assert (tally.made, tally.duplicates, tally.sampled) == (1, sampled - 1, sampled)
 
 
 def test_the_rotamers_of_an_alcohol_are_conformers() -> None:

@@ -107,6 +107,7 @@ def test_a_molecule_of_which_no_sample_is_right_does_not_end_a_batch(polish: str
         "none of 6 samples is a conformer of it: 0 not embedded, 0 of other stereochemistry, 6 with clashes, "
         "0 not relaxed"
     )
+    assert (answers[1].tally.sampled, answers[1].tally.clashes) == (6, 6)
 
 
 def test_files_have_many_molecules(make: ConformerPipeline, tmp_path: Path) -> None:
