@@ -8,6 +8,7 @@ References:
 
 from __future__ import annotations
 
+import numbers
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -47,7 +48,7 @@ class Request:
     """What is asked for, see :meth:`ConformerPipeline.__call__`.
 
     Raises:
-        ValueError: A number is out of its range, or there is no such polish.
+        ValueError: A number is none or out of its range, or there is no such polish.
     """
 
     n: int
@@ -58,14 +59,20 @@ class Request:
 
     def __post_init__(self) -> None:
         checked_seed(self.seed)
-        if not 1 <= self.n <= MOST_CONFORMERS:
-            raise ValueError(f"n must be 1 to {MOST_CONFORMERS}, got {self.n}")
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {self.steps}")
-        if not 0 <= self.rmsd < float("inf"):
-            raise ValueError(f"rmsd must be 0 or more, in Å, got {self.rmsd}")
+        if not _is_whole(self.n) or not 1 <= self.n <= MOST_CONFORMERS:
+            raise ValueError(f"n must be a whole number from 1 to {MOST_CONFORMERS}, got {self.n!r}")
+        if not _is_whole(self.steps) or self.steps < 1:
+            raise ValueError(f"steps must be a whole number of at least 1, got {self.steps!r}")
+        real = isinstance(self.rmsd, numbers.Real) and not isinstance(self.rmsd, bool)
+        if not real or not 0 <= self.rmsd < float("inf"):
+            raise ValueError(f"rmsd must be a number of 0 or more, in Å, got {self.rmsd!r}")
         if self.polish is not None and self.polish not in POLISHES:
             raise ValueError(f"polish must be None or one of {POLISHES}, got {self.polish!r}")
+
+
+def _is_whole(value: Any) -> bool:
+    """Return whether a value is a whole number; True and False are none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 class ConformerPipeline:
@@ -93,7 +100,7 @@ class ConformerPipeline:
 
     Raises:
         MissingExtra: RDKit is not installed.
-        ValueError: ``batch_size`` is not positive, or the model is not a checkpoint of this task.
+        ValueError: ``batch_size`` is no positive whole number, or the model is not a checkpoint of this task.
 
     Example:
         >>> from equizoo import pipeline
@@ -107,8 +114,8 @@ class ConformerPipeline:
     OPTIONS = ("batch_size",)
 
     def __init__(self, model: nn.Module, device: Any = None, batch_size: int = 64) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be positive, got {batch_size}")
+        if not _is_whole(batch_size) or batch_size < 1:
+            raise ValueError(f"batch_size must be a positive whole number, got {batch_size!r}")
         require("rdkit", "molecules", "reading molecules")
         self.card: Any = checked_card(model, TASK)
         self.model: Any = (model if device is None else model.to(device)).eval()
@@ -145,7 +152,7 @@ class ConformerPipeline:
         Raises:
             Refused: The only molecule cannot be answered; the message says why.
             MissingExtra: tblite or ASE for ``polish="xtb"`` is not installed.
-            ValueError: A number is out of its range, or there is no such polish.
+            ValueError: A number is none or out of its range, or there is no such polish.
         """
         from tqdm import tqdm
 
@@ -167,7 +174,7 @@ class ConformerPipeline:
             subject = read_subject(entry, self.elements, request.seed)
             answer = self._conformers(entry, subject, request)
         except Refused as reason:
-            answer = Conformers(entry.label, Tally(request.n), entry.name, error=str(reason))
+            answer = Conformers(entry.label, Tally(int(request.n)), entry.name, error=str(reason))
         return replace(answer, tally=replace(answer.tally, seconds=time.perf_counter() - start))
 
     def _conformers(self, entry: Entry, subject: Subject, request: Request) -> Conformers:
@@ -178,7 +185,7 @@ class ConformerPipeline:
         order = np.argsort(energies, kind="stable")
         order = order[distinct(positions[order][:, atoms], symmetries, request.rmsd)][: request.n]
         counts = Counter(screen.fates, duplicates=len(samples) - len(order))
-        tally = Tally(request.n, screen.seen, made=len(order), **counts)
+        tally = Tally(int(request.n), screen.seen, made=len(order), **counts)
         if len(samples) == 0:
             reason = (
                 f"none of {tally.sampled} samples is a conformer of it: {tally.not_embedded} not embedded, "

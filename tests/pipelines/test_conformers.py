@@ -1,5 +1,6 @@
 """Conformers: how many, of which isomer, in which order, and that a seed holds."""
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -248,20 +249,30 @@ def test_a_partial_variant_is_answered_with_a_caution() -> None:
 
 def test_bad_options_and_models(make: ConformerPipeline) -> None:
     for option, message in (
-        ({"n": 0}, "n must be 1 to 1000, got 0"),
+        ({"n": 0}, "n must be a whole number from 1 to 1000, got 0"),
+        ({"n": 2.5}, "n must be a whole number from 1 to 1000, got 2.5"),
+        ({"n": "3"}, "n must be a whole number from 1 to 1000, got '3'"),
+        ({"n": True}, "n must be a whole number from 1 to 1000, got True"),
+        ({"n": None}, "n must be a whole number from 1 to 1000, got None"),
+        ({"steps": 2.5}, "steps must be a whole number of at least 1, got 2.5"),
+        ({"steps": True}, "steps must be a whole number of at least 1, got True"),
+        ({"rmsd": "0.1"}, "rmsd must be a number of 0 or more, in Å, got '0.1'"),
+        ({"rmsd": True}, "rmsd must be a number of 0 or more"),
         ({"seed": -1}, "seed must be a whole number from 0 to 2147483647, got -1"),
-        ({"n": conformers.MOST_CONFORMERS + 1}, "n must be 1 to 1000"),
-        ({"steps": 0}, "steps must be at least 1"),
-        ({"rmsd": -1}, "rmsd must be 0 or more"),
-        ({"rmsd": float("nan")}, "rmsd must be 0 or more"),
+        ({"n": conformers.MOST_CONFORMERS + 1}, "n must be a whole number from 1 to 1000, got 1001"),
+        ({"steps": 0}, "steps must be a whole number of at least 1, got 0"),
+        ({"rmsd": -1}, "rmsd must be a number of 0 or more"),
+        ({"rmsd": float("nan")}, "rmsd must be a number of 0 or more"),
         ({"polish": "uff"}, r"polish must be None or one of \('mmff', 'xtb'\), got 'uff'"),
     ):
         with pytest.raises(ValueError, match=message):
             make("CCO", **option)
     with pytest.raises(TypeError, match="did you mean 'batch_size'"):
         build(batchsize=3)
-    with pytest.raises(ValueError, match="batch_size must be positive"):
-        build(batch_size=0)
+    for size in (0, 2.5, "3"):
+        with pytest.raises(ValueError, match="batch_size must be a positive whole number"):
+            build(batch_size=size)
+    assert json.dumps(make("C", n=np.int64(1), steps=np.int64(1)).record())
     with pytest.raises(ValueError, match="no card"):
         pipeline("conformers", small_flow())
     model = small_flow()

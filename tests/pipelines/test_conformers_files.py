@@ -146,7 +146,7 @@ def test_the_command_says_what_it_refuses(checkpoint: Path, tmp_path: Path, caps
     assert not (tmp_path / "a.sdf").exists()
     capsys.readouterr()
     for arguments, message in (
-        (("--n", 0), "n must be 1 to 1000"),
+        (("--n", 0), "n must be a whole number from 1 to 1000"),
         (("--out", tmp_path / "a.pdb"), "must end in .sdf or .xyz"),
         (("--out", tmp_path / "none" / "a.sdf"), "there is no such folder"),
         (("--plot", tmp_path / "a.png"), "conformers are not plotted"),
