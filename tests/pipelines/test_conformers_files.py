@@ -150,7 +150,7 @@ def test_the_command_says_what_it_refuses(checkpoint: Path, tmp_path: Path, caps
         (("--out", tmp_path / "a.pdb"), "must end in .sdf or .xyz"),
         (("--out", tmp_path / "none" / "a.sdf"), "there is no such folder"),
         (("--plot", tmp_path / "a.png"), "conformers are not plotted"),
-        (("--steps", 0), "steps must be at least 1"),
+        (("--steps", 0), "steps must be a whole number of at least 1"),
         (("--geometry", "mmff"), "'conformers' has no option 'geometry'"),
     ):
         assert run(checkpoint, "CCO", *arguments) == 1
