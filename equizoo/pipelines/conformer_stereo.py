@@ -16,6 +16,7 @@ from equizoo.pipelines.conformer_embedding import embedding
 from equizoo.pipelines.geometry import Refused
 
 _CANDIDATES, _TRIES = 3, 10
+_FLAT = 0.1  # volume that three unit vectors span, below which RDKit reads no label either
 #: Kind of a stereo element (``"atom"`` or ``"bond"``), then the atoms that it belongs to.
 Element = tuple[str, int, int]
 
@@ -133,23 +134,62 @@ def matching_embedding(mol: Any, seed: int, sample: int) -> np.ndarray:
 def labelled(mol: Any, positions: np.ndarray) -> Any:
     """Return a copy of a molecule without conformers, its stereo elements labelled as they are in space.
 
+    RDKit reads the labels, except where it cannot. It reads none of a nitrogen that keeps its side, in an
+    aziridine or at a bridgehead, nor of what is a centre only because of that, although it takes such labels;
+    and of the inverted bridgeheads of a propellane, whose neighbours are all on one side, what it reads
+    depends on the order of the bonds. There the sign of the volume that the neighbours span is read.
+
     Args:
         mol: RDKit ``Mol`` with explicit hydrogens.
         positions: (N, 3) positions [Å].
+
+    Example:
+        >>> from rdkit import Chem
+        >>> mol = Chem.AddHs(Chem.MolFromSmiles("C[N@]1C[C@H]1C"))
+        >>> mirror = labelled(mol, -embedding(mol, 0))
+        >>> Chem.MolToSmiles(Chem.RemoveHs(mirror)) == Chem.CanonSmiles("C[N@@]1C[C@@H]1C")
+        True
     """
     from rdkit import Chem
 
     copy = with_positions(mol, positions[None])
     Chem.AssignStereochemistryFrom3D(copy)
     copy.RemoveAllConformers()
+    open_, rings, by_volume = Chem.ChiralType.CHI_UNSPECIFIED, copy.GetRingInfo(), set()
+    nitrogen = any(
+        atom.GetAtomicNum() == 7 and atom.GetDegree() == 3 and atom.GetChiralTag() != open_
+        for atom in mol.GetAtoms()
+    )
+    for atom in copy.GetAtoms():
+        asked = mol.GetAtomWithIdx(atom.GetIdx()).GetChiralTag()
+        if nitrogen and atom.GetChiralTag() == open_ != asked:
+            atom.SetChiralTag(asked)
+            by_volume.add(atom.GetIdx())
+        elif any(rings.NumBondRings(bond.GetIdx()) > 2 and _is_propellane(bond) for bond in atom.GetBonds()):
+            by_volume.add(atom.GetIdx())
+    for centre, *around, last in molecule_graph(copy).centres.tolist() if by_volume else ():
+        if centre in by_volume:
+            edges = positions[around] - positions[last]
+            volume = np.linalg.det(edges / np.linalg.norm(edges, axis=1, keepdims=True))
+            if abs(volume) < _FLAT:
+                copy.GetAtomWithIdx(centre).SetChiralTag(open_)
+            elif volume < 0:
+                copy.GetAtomWithIdx(centre).InvertChirality()
     return copy
+
+
+def _is_propellane(bond: Any) -> bool:
+    """Return whether all bonds of both ends of a bond, four each, are in rings."""
+    ends = bond.GetBeginAtom(), bond.GetEndAtom()
+    return all(end.GetDegree() == 4 and all(other.IsInRing() for other in end.GetBonds()) for end in ends)
 
 
 def keeps_stereo(mol: Any, graph: MoleculeGraph, positions: np.ndarray) -> np.ndarray:
     """Say which conformers have the stereo labels of the molecule.
 
-    Both by the signs of volumes and as RDKit reads labels from positions: the two look at different corners
-    of a centre, and disagree where all its neighbours are on one side of it, as in no stable molecule.
+    Both by the signs of volumes and as labels are read from positions, see :func:`labelled`: RDKit looks at
+    other corners of a centre, and disagrees where all its neighbours are on one side of it, as in no stable
+    molecule but propellanes.
 
     Args:
         mol: RDKit ``Mol`` with explicit hydrogens, labelled by :func:`choose_stereo`.

@@ -12,10 +12,12 @@ from rdkit.Chem import rdForceFieldHelpers
 from rdkit.Chem.rdMolTransforms import GetDihedralDeg
 
 from equizoo.data.embeddings import with_positions
+from equizoo.data.molecule_graphs import molecule_graph, stereo_kept
 from equizoo.data.tight_binding import tight_binding_energies
 from equizoo.pipelines import conformers, pipeline
 from equizoo.pipelines.conformer_embedding import embedding
 from equizoo.pipelines.conformer_selection import compared_atoms, distinct, sound
+from equizoo.pipelines.conformer_stereo import labelled
 from equizoo.pipelines.conformers import ConformerPipeline
 from equizoo.pipelines.geometry import Refused, embed
 from tests.pipelines.conformer_samples import DOMAIN, Guide, build, isomer, small_flow
@@ -73,6 +75,41 @@ def test_every_conformer_has_the_stereochemistry_asked_for(smiles: str, make: Co
     if not answer.chosen:
         assert answer.smiles == Chem.CanonSmiles(smiles)
     assert Chem.MolFromSmiles(answer.smiles).HasSubstructMatch(Chem.MolFromSmiles(smiles), useChirality=True)
+
+
+VOLUMES = {  # where RDKit reads no label from positions, or one that depends on the order of the bonds
+    "COc1ccc2nccc([C@@H](O)[C@H]3C[C@@H]4CC[N@@]3C[C@@H]4C=C)c2c1": 0,
+    "C[N@]1C[C@@H]1C": 0,
+    "C[N@@]1C[C@@H]1C": 0,
+    "O=C1C[C@@]23C[C@@]12N=CO3": 0,
+    "O=C1CC23CC12N=CO3": 2,
+    "C1C[N@]2C[C@H](F)[C@H]1CC2": 0,
+}
+
+
+@pytest.mark.parametrize("smiles", VOLUMES)
+def test_labels_that_rdkit_does_not_read_are_kept_by_volume(smiles: str, make: ConformerPipeline) -> None:
+    answer = make(smiles, n=2, steps=1)
+    assert answer.chosen == VOLUMES[smiles]
+    if not answer.chosen:
+        assert answer.smiles == Chem.CanonSmiles(smiles)
+    graph = molecule_graph(answer.mol)
+    assert len(graph.centres) == answer.smiles.replace("@@", "@").count("@")
+    assert stereo_kept(graph, answer.positions).all() and not stereo_kept(graph, -answer.positions).any()
+
+
+def test_an_impossible_bridgehead_is_refused(make: ConformerPipeline) -> None:
+    with pytest.raises(Refused, match="may be impossible"):
+        make("C1C[N@]2C[C@H](F)[C@@H]1CC2")
+
+
+def test_a_flat_centre_has_no_label() -> None:
+    mol = Chem.AddHs(Chem.MolFromSmiles("C[N@]1C[C@H]1C"))
+    positions = embedding(mol, 0)
+    assert labelled(mol, positions).GetAtomWithIdx(1).GetChiralTag() == mol.GetAtomWithIdx(1).GetChiralTag()
+    first, second, third = positions[[0, 2, 3]]
+    positions[1] = 0.3 * first + 0.35 * (second + third)
+    assert labelled(mol, positions).GetAtomWithIdx(1).GetChiralTag() == Chem.ChiralType.CHI_UNSPECIFIED
 
 
 @pytest.mark.parametrize("smiles", ["C[C@H](O)CC", "C[C@@H](O)CC"])
