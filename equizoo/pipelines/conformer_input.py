@@ -27,7 +27,8 @@ class Subject:
         mol: RDKit ``Mol`` with explicit hydrogens, every stereo element labelled and no conformer; the atoms
             of the input come first, in its order.
         smiles: Canonical SMILES of this stereo isomer.
-        chosen: Number of stereo elements that the input left open and that were chosen.
+        chosen: Number of stereo elements that the input left open and that were chosen; a group of centres
+            that are given relative to each other only (``&1``, ``o1``) is one, and taken as it is written.
         charge: Total charge [e].
         constrained: Whether it can be embedded under its stereo labels.
         graph: The molecule as arrays.
@@ -77,8 +78,10 @@ def read_subject(entry: Entry, elements: Sequence[str], seed: int) -> Subject:
     with rdBase.BlockLogs():
         mol = _graph(entry.item)
         _check_atoms(mol, elements)
+        _check_axes(mol)
         sane = sanitized(mol)
         _check_species(sane)
+        relative = _relative_groups(sane)
         in_space = mol.GetNumConformers() and mol.GetConformer().Is3D()
         # sanitising again forgets cis and trans; labels read from positions are in the sanitised copy only
         mol = Chem.AddHs(_relabelled(sane if in_space or mol.NeedsUpdatePropertyCache() else mol))
@@ -86,7 +89,7 @@ def read_subject(entry: Entry, elements: Sequence[str], seed: int) -> Subject:
         mol, constrained = choose_stereo(mol, seed)
         smiles = Chem.MolToSmiles(Chem.RemoveHs(mol))
         graph = molecule_graph(mol)
-    chosen = len(stereo_elements(mol)) - asked
+    chosen = len(stereo_elements(mol)) - asked + relative
     return Subject(mol, smiles, chosen, Chem.GetFormalCharge(mol), constrained, graph, Molecule.of(graph))
 
 
@@ -130,6 +133,22 @@ def _check_atoms(mol: Any, elements: Sequence[str]) -> None:
         raise Refused(f"{heavy} heavy atoms are more than the limit of {MOST_HEAVY_ATOMS}")
     if foreign := sorted({atom.GetSymbol() for atom in mol.GetAtoms()} - set(elements)):
         raise Refused(f"element {', '.join(foreign)} is outside the model's {', '.join(elements)}")
+
+
+def _check_axes(mol: Any) -> None:
+    for bond in mol.GetBonds():
+        if bond.GetStereo().name.startswith("STEREOATROP"):
+            ends = f"atoms {bond.GetBeginAtomIdx() + 1} and {bond.GetEndAtomIdx() + 1}"
+            raise Refused(f"the bond of {ends} is an axis of atropisomers; {_KEPT}")
+
+
+def _relative_groups(mol: Any) -> int:
+    """Return the number of groups of centres of which only the configuration to each other is given."""
+    return sum(
+        group.GetGroupType().name != "STEREO_ABSOLUTE"
+        and any(atom.GetChiralTag().name != "CHI_UNSPECIFIED" for atom in group.GetAtoms())
+        for group in mol.GetStereoGroups()
+    )
 
 
 def _check_species(mol: Any) -> None:

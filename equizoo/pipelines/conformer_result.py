@@ -54,7 +54,8 @@ class Conformers:
         mol: RDKit ``Mol`` with explicit hydrogens and K conformers, which have the properties ``sample`` and,
             where it is known, ``energy``; None without an answer.
         smiles: Canonical SMILES of the stereo isomer, or None.
-        chosen: Number of stereo elements that the input left open and that were chosen.
+        chosen: Number of stereo elements that the input left open and that were chosen; a group of centres
+            that are given relative to each other only is one.
         energies: (K,) energies [kcal/mol], NaN where they are not known.
         method: What computed them and where: ``"MMFF94, briefly relaxed"`` (the positions are those before),
             ``"MMFF94"``, ``"GFN2-xTB"``, or None.

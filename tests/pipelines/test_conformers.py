@@ -265,6 +265,14 @@ def test_a_mol_keeps_its_order_and_gives_its_stereochemistry(make: ConformerPipe
     assert make(cis, n=1).smiles == Chem.CanonSmiles("C/C=C\\F")
 
 
+@pytest.mark.parametrize(("groups", "chosen"), [("a:1,2", 0), ("&1:1,2", 1), ("o1:1,&2:2", 2)])
+def test_centres_that_are_given_relative_to_others_are_chosen(
+    groups: str, chosen: int, make: ConformerPipeline
+) -> None:
+    answer = make(Chem.MolFromSmiles(f"C[C@H]([C@@H](F)N)O |{groups}|"), n=1, steps=1)
+    assert (answer.smiles, answer.chosen) == (Chem.CanonSmiles("C[C@H]([C@@H](F)N)O"), chosen)
+
+
 def test_large_molecules_and_charges_are_flagged(make: ConformerPipeline) -> None:
     large, ion, usual = make(["CCCCCCCCCC", "CC[NH3+]", "CCC"], n=1, steps=1)
     for answer in make(["[O-]C(=O)CC[NH3+]", "C[N+](=O)[O-]", "C[N+]#[C-]"], n=1, steps=1):

@@ -65,12 +65,19 @@ def dative() -> Any:
     return mol.GetMol()
 
 
+def axis() -> Any:
+    mol = Chem.MolFromSmiles("Cc1cccc(O)c1-c1c(F)cccc1N |wU:7.7|")
+    assert Chem.BondStereo.STEREOATROPCCW in {bond.GetStereo() for bond in mol.GetBonds()}
+    return mol
+
+
 OBJECTS: dict[str, tuple[Callable[[], Any], str]] = {
     "none": (lambda: None, "not NoneType"),
     "number": (lambda: 7, "not int"),
     "empty mol": (Chem.Mol, "there are no atoms"),
     "unsanitised": (lambda: Chem.MolFromSmiles("C(C)(C)(C)(C)C", sanitize=False), "Explicit valence"),
     "dative": (dative, "is dative; the model does not know such bonds"),
+    "axis": (axis, "atoms 8 and 9 is an axis of atropisomers; only that of tetrahedral centres and double"),
     "query": (lambda: Chem.MolFromSmarts("[C,N]~*"), "is outside"),
 }
 
