@@ -62,6 +62,14 @@ def _other_molecules(domain: Any) -> str:
     )
 
 
+def _unlike_molecules(domain: Any) -> str:
+    return (
+        f"Its training set has no molecules of elements other than {', '.join(domain.elements)}, of more "
+        f"than {domain.max_heavy_atoms} heavy atoms or with formal charges; its errors on such molecules are "
+        "larger, and were measured on those of the tables above alone."
+    )
+
+
 def _systems(domain: Any) -> str:
     return (
         f"systems of {domain.particles} particles; the pipeline answers other numbers of particles and "
@@ -105,7 +113,7 @@ TASKS = {
         not_for="Energies, barriers, reaction paths, metals, radicals, macrocycles, or molecules in a "
         "solvent or a protein.",
         trained_on=_molecules,
-        beyond=_other_molecules,
+        beyond=_unlike_molecules,
         partial="a molecule that starts in another orientation is another input to it. Use the `equivariant` "
         "variant where that matters.",
         predicts="how the atoms of a rough geometry move to a low-energy conformer; its data are {title}",

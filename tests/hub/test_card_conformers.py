@@ -72,6 +72,12 @@ def test_the_card_says_what_the_flow_starts_from_and_that_it_is_not_geom(shipped
     assert "It is not GEOM" in text
 
 
+def test_the_card_does_not_deny_what_its_tables_measure(shipped):
+    text = text_of(shipped)
+    assert "were not measured outside" not in text
+    assert "its errors on such molecules are larger, and were measured on those of the tables above" in text
+
+
 def test_the_code_on_the_card_runs(shipped):
     text = text_of(shipped)
     code = text.split("```python\n")[2].split("```")[0].replace('"flow-tiny"', repr(str(shipped)))
