@@ -89,9 +89,19 @@ def checked_seed(seed: Any) -> int:
         Traceback (most recent call last):
         ValueError: seed must be a whole number from 0 to 2147483647, got -1
     """
-    if not isinstance(seed, numbers.Integral) or not 0 <= seed <= LARGEST_SEED:
+    if not is_whole(seed) or not 0 <= seed <= LARGEST_SEED:
         raise ValueError(f"seed must be a whole number from 0 to {LARGEST_SEED}, got {seed!r}")
     return int(seed)
+
+
+def is_whole(value: Any) -> bool:
+    """Return whether a value is a whole number; True and False are none.
+
+    Example:
+        >>> is_whole(3), is_whole(3.0), is_whole(True)
+        (True, False, False)
+    """
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def checked_card(model: nn.Module, task: str | None = None) -> Any:

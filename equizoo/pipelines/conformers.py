@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from equizoo.data.embeddings import with_positions
-from equizoo.pipelines import checked_card, checked_seed, require
+from equizoo.pipelines import checked_card, checked_seed, is_whole, require
 from equizoo.pipelines.conformer_energies import POLISHES
 from equizoo.pipelines.conformer_input import Subject, read_subject
 from equizoo.pipelines.conformer_result import Conformers, Tally
@@ -59,20 +59,15 @@ class Request:
 
     def __post_init__(self) -> None:
         checked_seed(self.seed)
-        if not _is_whole(self.n) or not 1 <= self.n <= MOST_CONFORMERS:
+        if not is_whole(self.n) or not 1 <= self.n <= MOST_CONFORMERS:
             raise ValueError(f"n must be a whole number from 1 to {MOST_CONFORMERS}, got {self.n!r}")
-        if not _is_whole(self.steps) or self.steps < 1:
+        if not is_whole(self.steps) or self.steps < 1:
             raise ValueError(f"steps must be a whole number of at least 1, got {self.steps!r}")
         real = isinstance(self.rmsd, numbers.Real) and not isinstance(self.rmsd, bool)
         if not real or not 0 <= self.rmsd < float("inf"):
             raise ValueError(f"rmsd must be a number of 0 or more, in Å, got {self.rmsd!r}")
         if self.polish is not None and self.polish not in POLISHES:
             raise ValueError(f"polish must be None or one of {POLISHES}, got {self.polish!r}")
-
-
-def _is_whole(value: Any) -> bool:
-    """Return whether a value is a whole number; True and False are none."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 class ConformerPipeline:
@@ -114,7 +109,7 @@ class ConformerPipeline:
     OPTIONS = ("batch_size",)
 
     def __init__(self, model: nn.Module, device: Any = None, batch_size: int = 64) -> None:
-        if not _is_whole(batch_size) or batch_size < 1:
+        if not is_whole(batch_size) or batch_size < 1:
             raise ValueError(f"batch_size must be a positive whole number, got {batch_size!r}")
         require("rdkit", "molecules", "reading molecules")
         self.card: Any = checked_card(model, TASK)

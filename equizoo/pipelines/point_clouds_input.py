@@ -99,7 +99,7 @@ def read_entry(entry: Entry, samples: int, seed: int) -> np.ndarray:
     """
     if isinstance(entry.item, Path):
         if _is_folder(entry.item):
-            raise BadCloud(f"the folder has no files {', '.join(SUFFIXES)}")
+            raise BadCloud(f"the folder has no files {', '.join(SUFFIXES)}; folders in it are not looked at")
         try:
             return read_points(entry.item, samples=samples, seed=seed)
         except (ValueError, ImportError) as error:

@@ -26,6 +26,13 @@ STRICT = (
     "python -m equizoo.training vn-dgcnn-modelnet40-strict && python -m equizoo.training "
     "vn-dgcnn-modelnet40-strict --set=budget.epochs=7 '--set=start_from=\"runs/vn-dgcnn-modelnet40-strict\"'"
 )
+RESUMED = (
+    "python -m equizoo.training vn-dgcnn-modelnet40-ace-128 --set=budget.epochs=18  # stopped at step 2,593\n"
+    "python -m equizoo.training vn-dgcnn-modelnet40-ace-128 --set=budget.epochs=14 --resume\n"
+    "python -m equizoo.training vn-dgcnn-modelnet40-ace\n"
+    "python -m equizoo.training vn-dgcnn-modelnet40-ace --out=runs/longer --set=budget.epochs=7 "
+    "--set=start_from=runs/vn-dgcnn-modelnet40-ace"
+)
 PARTS = [{"epoch": 14, "step": 3794}, {"epoch": 6, "step": 1626}, {"epoch": 7, "step": 1897}]
 
 
@@ -66,8 +73,7 @@ def staged(tmp_path_factory):
 
 
 def test_a_resumed_command_goes_on_with_the_stage_before():
-    config, _ = checkpoint("vn-dgcnn-modelnet40-ace")
-    parts = stages(config)
+    parts = stages(with_command(checkpoint("vn-dgcnn-modelnet40-ace")[0], RESUMED))
     assert [part.recipe for part in parts] == [
         "vn-dgcnn-modelnet40-ace-128",
         *["vn-dgcnn-modelnet40-ace"] * 2,

@@ -271,6 +271,8 @@ def test_bad_options_and_models() -> None:
         build(batch_size=0)
     with pytest.raises(ValueError, match="seed must be a whole number from 0 to 2147483647, got -1"):
         build(seed=-1)
+    with pytest.raises(ValueError, match="got True"):
+        build(seed=True)
     model = small_model()
     with pytest.raises(ValueError, match="no card"):
         pipeline("point-cloud-classification", model)
