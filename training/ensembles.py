@@ -155,19 +155,30 @@ def ways(trained: Trained) -> dict[str, Callable[[Subject], np.ndarray]]:
     return made
 
 
-def drug_like(path: str | Path, limit: int | None = None) -> dict[str, tuple[list[Known], float]]:
+def drug_like(
+    path: str | Path, trained: Trained, limit: int | None = None
+) -> dict[str, tuple[list[Known], float]]:
     """Return drug-like molecules with reference conformers, by title, with their threshold [Å].
 
     Args:
         path: ``drugconf_hutchison.npz``.
+        trained: The model; molecules of elements that it was not trained on, which the pipeline refuses, are
+            left out.
         limit: So many molecules, spread over the file; None: all.
     """
     from equizoo.data.conformer_files import read_hutchison
 
-    found = read_hutchison(Path(path))
+    task: Any = trained.task
+    elements = set(task.domain()["elements"])
+    found = [one for one in read_hutchison(Path(path)) if _elements(one.mol) <= elements]
     count = min(limit or len(found), len(found))
     chosen = np.linspace(0, len(found) - 1, count).astype(int)
-    return {"Drug-like molecules, unlike the training set": ([_known(found[i]) for i in chosen], 0.75)}
+    title = "Drug-like molecules of the elements in training, larger than any there"
+    return {title: ([_known(found[i]) for i in chosen], 0.75)}
+
+
+def _elements(mol: Any) -> set[str]:
+    return {atom.GetSymbol() for atom in mol.GetAtoms()}
 
 
 def ensembles(
@@ -250,7 +261,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     data = {"root": arguments.data} if arguments.data else {}
     try:
-        others = drug_like(arguments.drugs, arguments.drug_limit) if arguments.drugs else {}
+        others = {}
+        if arguments.drugs:
+            others = drug_like(arguments.drugs, load_trained(arguments.folder, data), arguments.drug_limit)
         report = ensembles(arguments.folder, data, others=others, limit=arguments.limit)
     except (EquizooError, ValueError, FileNotFoundError) as error:
         sys.stderr.write(f"error: {error}\n")

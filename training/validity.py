@@ -218,7 +218,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     data = {"root": arguments.data} if arguments.data else {}
     folder = RunFolder(arguments.folder)
     try:
-        drugs = drug_like(arguments.drugs, arguments.drug_limit) if arguments.drugs else {}
+        drugs = {}
+        if arguments.drugs:
+            drugs = drug_like(arguments.drugs, load_trained(arguments.folder, data), arguments.drug_limit)
         others = {title: known for title, (known, _) in drugs.items()}
         report = validity(
             arguments.folder, data, others=others, limit=arguments.limit, conformers=arguments.conformers
