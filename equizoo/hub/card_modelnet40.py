@@ -162,6 +162,10 @@ class ModelNet40(Dataset):
             parts.append(
                 f"label smoothing {data.get('label_smoothing', 0.0):g} (published: {_PUBLISHED_SMOOTHING:g})"
             )
+        if adjusted := data.get("logit_adjustment"):
+            parts.append(f"{adjusted:g} times the log of a class's share added to its logit in training")
+        if any(stage.settings.get("precision") == "bfloat16" for stage in stages(config)):
+            parts.append("matrix products of training in bfloat16")
         lengths: dict[str, int] = {}
         for stage in stages(config):
             about = self.stage(stage.settings)
