@@ -153,9 +153,7 @@ def read_qm9_geometries(folder: Path, numbers: np.ndarray) -> Iterator[Reference
         with rdBase.BlockLogs():
             mol = Chem.MolFromSmiles(texts[number])
         order = None
-        if mol is not None and not any(
-            a.GetNumRadicalElectrons() or a.GetFormalCharge() for a in mol.GetAtoms()
-        ):
+        if mol is not None and not any(map(_open_shell_or_charged, mol.GetAtoms())):
             mol = Chem.AddHs(mol)
             order = order_of_atoms(mol, raw.z[part], raw.pos[part])
         if order is None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from equizoo._replacing import replacing
 from equizoo.pipelines.conformer_result import Conformers
+from equizoo.pipelines.writing import table_file
 
 _LABEL = 40  # characters
 _FATES = {
@@ -93,7 +93,7 @@ def write_table(answers: Sequence[Conformers], path: str | os.PathLike[str]) -> 
         path: The file; it appears whole or not at all.
     """
     columns = ["input", "name", "ok", "error", "in_domain", "domain_reason", "smiles", "rank", "sample"]
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+    with table_file(path) as file:
         writer = csv.writer(file)
         writer.writerow([*columns, "energy [kcal/mol]", "relative energy [kcal/mol]", "energy method"])
         for answer in answers:

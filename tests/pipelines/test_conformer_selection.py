@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytest.importorskip("rdkit")
+
 from rdkit import Chem
 from rdkit.Chem.rdMolTransforms import SetDihedralDeg
 

@@ -121,7 +121,7 @@ def test_large_clouds_are_reduced_fast_and_the_same_every_time() -> None:
     assert not np.array_equal(prepare(large, 300, 20, seed=1), first)
 
 
-def test_views_share_no_point_and_are_all_spread_over_the_cloud() -> None:
+def test_voting_clouds_share_no_point_and_are_all_spread_over_the_cloud() -> None:
     points = np.random.default_rng(0).uniform(-1, 1, size=(1000, 3))
     made = voting_clouds(points, 300, 3)
     assert made.shape == (3, 300, 3)
@@ -133,15 +133,15 @@ def test_views_share_no_point_and_are_all_spread_over_the_cloud() -> None:
 
 
 @pytest.mark.parametrize(("size", "count"), [(299, 1), (300, 1), (599, 1), (600, 2), (5000, 3)])
-def test_there_are_as_many_views_as_points_allow(size: int, count: int) -> None:
+def test_there_are_as_many_voting_clouds_as_points_allow(size: int, count: int) -> None:
     assert voting_clouds(cloud(size), 300, 3).shape == (count, min(size, 300), 3)
 
 
-def test_points_given_several_times_make_no_view() -> None:
+def test_points_given_several_times_do_not_vote() -> None:
     assert voting_clouds(np.repeat(cloud(400), 3, axis=0), 300, 3).shape == (1, 300, 3)
 
 
-def test_an_answer_is_the_mean_over_the_logits_of_the_views() -> None:
+def test_an_answer_is_the_mean_over_the_logits_of_the_voting_clouds() -> None:
     several, one = build(), build(votes=1)
     points = cloud(1000)
     (answer,) = several.classify(points)
@@ -157,7 +157,7 @@ def test_an_answer_is_the_mean_over_the_logits_of_the_views() -> None:
     assert one.classify(points)[0].points == one.domain.points
 
 
-def test_views_turn_with_the_cloud_and_forget_the_order_of_its_points() -> None:
+def test_voting_clouds_turn_with_the_cloud_and_forget_the_order_of_its_points() -> None:
     pipe, points = build(), cloud(1000)
     turn = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
     shuffled = np.random.default_rng(2).permutation(points) @ turn.T
@@ -173,7 +173,7 @@ def test_smaller_clouds_get_fewer_neighbours_in_proportion() -> None:
     assert [options.get("neighbours", usual) for options in seen] == [8, 6, 4, 4]
 
 
-def test_no_views_are_refused() -> None:
+def test_no_votes_are_refused() -> None:
     with pytest.raises(ValueError, match="votes must be positive"):
         build(votes=0)
 
