@@ -10,9 +10,7 @@ from torch import nn
 from equizoo.relaxation.layer import relaxations
 from equizoo.relaxation.method import Method, build_method
 from equizoo.symmetry.features import FeatureType
-from equizoo.training.config import ConfigError, RunConfig, nearest
-
-PRECISIONS = ("float32", "bfloat16")
+from equizoo.training.config import ConfigError, RunConfig
 
 
 def prepare_torch(config: RunConfig) -> str:
@@ -34,21 +32,6 @@ def prepare_torch(config: RunConfig) -> str:
     if device == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     return device
-
-
-def mixed_precision(config: RunConfig, model: nn.Module) -> bool:
-    """Say whether the matrix products of training are in bfloat16.
-
-    Raises:
-        ConfigError: Unknown precision, or one that the model was not made for.
-    """
-    if config.precision not in PRECISIONS:
-        raise ConfigError(f"unknown precision {config.precision!r}; {nearest(config.precision, PRECISIONS)}")
-    if config.precision == "float32":
-        return False
-    if not getattr(model, "mixed_precision", False):
-        raise ConfigError(f"{type(model).__name__} is trained with precision=float32 only")
-    return True
 
 
 def make_method(config: RunConfig, model: nn.Module, target_type: FeatureType | None = None) -> Method:

@@ -14,6 +14,7 @@ from equizoo.training import distributed
 from equizoo.training.building import prepare_torch
 from equizoo.training.config import ConfigError, RunConfig
 from equizoo.training.plots import plot_run
+from equizoo.training.precision import on_device
 from equizoo.training.runfolder import RunFolder, check_resumable, provenance
 from equizoo.training.stop import StopRequest
 from equizoo.training.tasks import Task
@@ -133,6 +134,8 @@ def train(
         Diverged: The loss is not finite or far above where it began; the last good state is kept.
     """
     folder = RunFolder(out or Path("runs") / config.name)
+    device = prepare_torch(config)
+    config = on_device(config, device)
     resuming = resume and folder.state.is_file()
     if folder.state.is_file() and not resume:
         raise ConfigError(
@@ -144,7 +147,7 @@ def train(
         if changed:
             log.warning("resuming with other values of %s", ", ".join(changed))
     stop = StopRequest(config.budget.max_minutes)
-    processes = distributed.join(prepare_torch(config))
+    processes = distributed.join(device)
     try:
         with stop:
             trainer = Trainer(config, folder, processes, task)

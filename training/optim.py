@@ -9,6 +9,8 @@ from torch import nn
 
 from equizoo.nn.tensor_product import TensorProduct
 from equizoo.training.config import ConfigError, OptimiserConfig, nearest
+from equizoo.training.muon import Float32Muon
+from equizoo.training.precision import fast_bfloat16
 
 NAMES = ("adam", "adamw", "sgd", "muon")
 SMALLEST_MATRIX = 16
@@ -67,7 +69,8 @@ class Optimisers:
         self.optimisers: list[torch.optim.Optimizer] = [_elementwise(config, groups)] if groups else []
         if matrices:
             decay, momentum = config.weight_decay, config.momentum
-            muon = torch.optim.Muon(matrices, lr=config.muon_lr, weight_decay=decay, momentum=momentum)
+            kind = torch.optim.Muon if fast_bfloat16(matrices[0].device.type) else Float32Muon
+            muon = kind(matrices, lr=config.muon_lr, weight_decay=decay, momentum=momentum)
             self.optimisers.append(muon)
         self.rates = [[group["lr"] for group in opt.param_groups] for opt in self.optimisers]
 

@@ -25,7 +25,7 @@ PACKAGES = (
 )  # fmt: skip
 """Packages whose versions are kept with a run; the last four make and judge geometries of molecules."""
 FREE = {
-    "name", "device", "threads", "provenance", "schedule",
+    "name", "device", "threads", "precision", "provenance", "schedule",
     "budget.epochs", "budget.max_minutes", "budget.max_loss_ratio",
     "evaluation.every", "evaluation.batch_size", "evaluation.limit", "evaluation.half",
     "evaluation.state_minutes", "evaluation.equivariance", "data.root",

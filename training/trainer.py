@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from equizoo.hub.checkpoint import is_large
 from equizoo.relaxation.layer import projected, relaxations
 from equizoo.relaxation.project import project_state
-from equizoo.training.building import is_relaxed, make_method, mixed_precision, prepare_torch
+from equizoo.training.building import is_relaxed, make_method, prepare_torch
 from equizoo.training.config import RunConfig
 from equizoo.training.distributed import Processes
 from equizoo.training.ema import WeightAverage
 from equizoo.training.equivariance import rotation_error
 from equizoo.training.optim import Optimisers
+from equizoo.training.precision import mixed_precision
 from equizoo.training.runfolder import RunFolder
 from equizoo.training.sampler import Sampler
 from equizoo.training.schedule import lr_factor

@@ -164,8 +164,11 @@ class ModelNet40(Dataset):
             )
         if adjusted := data.get("logit_adjustment"):
             parts.append(f"{adjusted:g} times the log of a class's share added to its logit in training")
-        if any(stage.settings.get("precision") == "bfloat16" for stage in stages(config)):
-            parts.append("matrix products of training in bfloat16")
+        half = [stage.settings.get("precision") == "bfloat16" for stage in stages(config)]
+        if any(half):
+            where = " and ".join(f"{i}" for i, is_half in enumerate(half, 1) if is_half)
+            which = "" if all(half) else f" in stage {where}"
+            parts.append(f"matrix products of training in bfloat16{which}")
         lengths: dict[str, int] = {}
         for stage in stages(config):
             about = self.stage(stage.settings)

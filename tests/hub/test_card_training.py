@@ -24,7 +24,8 @@ from tests.hub.card_samples import PUBLISHED, trained_checkpoint
 STRICT = (
     "python -m equizoo.training vn-dgcnn-modelnet40-strict-128 --set=evaluation.every=2 && "
     "python -m equizoo.training vn-dgcnn-modelnet40-strict && python -m equizoo.training "
-    "vn-dgcnn-modelnet40-strict --set=budget.epochs=7 '--set=start_from=\"runs/vn-dgcnn-modelnet40-strict\"'"
+    "vn-dgcnn-modelnet40-strict --set=budget.epochs=7 '--set=precision=\"float32\"' "
+    "'--set=start_from=\"runs/vn-dgcnn-modelnet40-strict\"'"
 )
 RESUMED = (
     "python -m equizoo.training vn-dgcnn-modelnet40-ace-128 --set=budget.epochs=18  # stopped at step 2,593\n"
@@ -164,6 +165,7 @@ def test_a_strict_training_in_stages_has_no_gamma():
     assert "the order of the points; there are no relaxed layers." in text
     assert "14 epochs, 128 points a cloud and 9 neighbours, strictly equivariant\n" in text
     assert "then 13 epochs on 300 points a cloud and 20 neighbours" in text
+    assert "matrix products of training in bfloat16 in stage 1 and 2;" in text
     mine = text.split("# strict\n")[1].split("## Accuracy")[0]
     assert "γ" not in mine and "projected" not in mine
     assert "is above the mean of VN-DGCNN on 1 of 2 targets" in text

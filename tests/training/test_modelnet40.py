@@ -13,7 +13,7 @@ from equizoo import pipeline
 from equizoo.data.modelnet40 import CLASSES
 from equizoo.hub import load_checkpoint
 from equizoo.training import robustness as robust
-from equizoo.training.building import is_relaxed, make_method, mixed_precision
+from equizoo.training.building import is_relaxed, make_method
 from equizoo.training.confidence import calibration, calibration_error, fit_temperature
 from equizoo.training.config import ConfigError, load_recipe
 from equizoo.training.evaluate import evaluate
@@ -241,17 +241,6 @@ def test_adjusted_logits_weigh_classes_by_their_frequency():
     assert float(task.loss(logits, {"y": y})) == pytest.approx(float(expected), rel=1e-5)
     with pytest.raises(ConfigError, match="logit_adjustment must not be negative"):
         build_task({**options, "logit_adjustment": -1.0}, 0)
-
-
-def test_precision_is_one_that_the_network_was_made_for():
-    config = tiny("vn-dgcnn-modelnet40-strict-128")
-    model = build_task(config.data, 0).build_model(config.model, relaxed=False)
-    assert mixed_precision(config, model)
-    assert not mixed_precision(config.replace(precision="float32"), model)
-    with pytest.raises(ConfigError, match="did you mean 'bfloat16'"):
-        mixed_precision(config.replace(precision="bfloat15"), model)
-    with pytest.raises(ConfigError, match="Linear is trained with precision=float32 only"):
-        mixed_precision(config, torch.nn.Linear(1, 1))
 
 
 def test_recm_sees_points_and_labels():

@@ -142,7 +142,8 @@ def test_each_parameter_is_in_its_optimiser_and_group():
     for optimiser in Optimisers(OptimiserConfig("muon", weight_decay=0.1), model).optimisers:
         for group in optimiser.param_groups:
             for parameter in group["params"]:
-                found[id(parameter)] = type(optimiser).__name__, group["weight_decay"]
+                kind = "Muon" if isinstance(optimiser, torch.optim.Muon) else type(optimiser).__name__
+                found[id(parameter)] = kind, group["weight_decay"]
     assert {name: found.pop(id(parameter)) for name, parameter in model.named_parameters()} == {
         "hidden.weight": ("Muon", 0.1),
         "hidden.bias": ("AdamW", 0.0),
