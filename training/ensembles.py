@@ -182,8 +182,7 @@ def _elements(mol: Any) -> set[str]:
 
 
 def ensembles(
-    name: str | Path,
-    data: Mapping[str, Any] | None = None,
+    trained: Trained,
     *,
     others: Mapping[str, tuple[Sequence[Known], float]] | None = None,
     limit: int | None = None,
@@ -191,8 +190,7 @@ def ensembles(
     """Measure every variant of a run or a checkpoint, ETKDG, and ETKDG with MMFF94.
 
     Args:
-        name: Run folder, checkpoint folder, bundled name or Hub id.
-        data: Options of the task to change, such as ``{"root": …}``.
+        trained: Its variants and its task.
         others: Further molecules by title, with their thresholds [Å].
         limit: Use so many molecules of each set; None: all.
 
@@ -200,10 +198,8 @@ def ensembles(
         What is written, see the head of this module.
 
     Raises:
-        ConfigError: The model does not make conformers, or the run has no best weights yet.
-        EquizooError: It is neither a run nor a checkpoint.
+        ConfigError: The model does not make conformers.
     """
-    trained = load_trained(name, data)
     generators = ways(trained)
     task: Any = trained.task
     options = task.options
@@ -261,10 +257,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     data = {"root": arguments.data} if arguments.data else {}
     try:
-        others = {}
-        if arguments.drugs:
-            others = drug_like(arguments.drugs, load_trained(arguments.folder, data), arguments.drug_limit)
-        report = ensembles(arguments.folder, data, others=others, limit=arguments.limit)
+        trained = load_trained(arguments.folder, data)
+        others = drug_like(arguments.drugs, trained, arguments.drug_limit) if arguments.drugs else {}
+        report = ensembles(trained, others=others, limit=arguments.limit)
     except (EquizooError, ValueError, FileNotFoundError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

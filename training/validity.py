@@ -28,7 +28,6 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,7 +38,7 @@ from equizoo.data.tight_binding import SHORT_FORCE, SHORT_STEPS, relax_tight_bin
 from equizoo.hub.errors import EquizooError
 from equizoo.training.ensembles import FILE, Known, Subject, drug_like, of_set, subjects, ways
 from equizoo.training.runfolder import RunFolder
-from equizoo.training.variants import load_trained
+from equizoo.training.variants import Trained, load_trained
 
 log = logging.getLogger(__name__)
 
@@ -110,8 +109,7 @@ def energies(
 
 
 def validity(
-    name: str | Path,
-    data: Mapping[str, Any] | None = None,
+    trained: Trained,
     *,
     others: Mapping[str, Sequence[Known]] | None = None,
     limit: int | None = None,
@@ -122,8 +120,7 @@ def validity(
     Energies are those of the test molecules only, whose references are minima of GFN2-xTB.
 
     Args:
-        name: Run folder, checkpoint folder, bundled name or Hub id.
-        data: Options of the task to change, such as ``{"root": …}``.
+        trained: Its variants and its task.
         others: Further molecules by title.
         limit: Use so many of the test molecules, spread over all; None: all.
         conformers: Largest number of conformers of a molecule.
@@ -132,14 +129,12 @@ def validity(
         What is written as ``validity``, see the head of this module.
 
     Raises:
-        ConfigError: The model does not make conformers, or the run has no best weights yet.
-        EquizooError: It is neither a run nor a checkpoint.
+        ConfigError: The model does not make conformers.
         ImportError: PoseBusters, tblite or ASE is not installed.
         ValueError: ``limit`` or ``conformers`` is below 1.
     """
     if conformers < 1 or (limit is not None and limit < 1):
         raise ValueError(f"limit and conformers must be 1 or more, got {limit} and {conformers}")
-    trained = load_trained(name, data)
     generators: dict[str, Way] = {
         REFERENCES: lambda subject: subject.ensemble.conformers,
         **ways(trained),
@@ -218,13 +213,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     data = {"root": arguments.data} if arguments.data else {}
     folder = RunFolder(arguments.folder)
     try:
-        drugs = {}
-        if arguments.drugs:
-            drugs = drug_like(arguments.drugs, load_trained(arguments.folder, data), arguments.drug_limit)
+        trained = load_trained(arguments.folder, data)
+        drugs = drug_like(arguments.drugs, trained, arguments.drug_limit) if arguments.drugs else {}
         others = {title: known for title, (known, _) in drugs.items()}
-        report = validity(
-            arguments.folder, data, others=others, limit=arguments.limit, conformers=arguments.conformers
-        )
+        report = validity(trained, others=others, limit=arguments.limit, conformers=arguments.conformers)
         found = {"sets": [], "steps": {}} | folder.read_measured(FILE)
     except (EquizooError, ValueError, FileNotFoundError, ImportError) as error:
         sys.stderr.write(f"error: {error}\n")

@@ -20,6 +20,7 @@ from equizoo.training.ensembles import Known, ensembles, force_field, measured, 
 from equizoo.training.loop import train
 from equizoo.training.publish import publish
 from equizoo.training.runfolder import RunFolder
+from equizoo.training.variants import load_trained
 from tests.data.conformer_samples import embedded
 from tests.training.test_conformers import tiny
 
@@ -59,7 +60,7 @@ def test_all_ways_are_measured_on_the_same_molecules_and_published(
 ) -> None:
     monkeypatch.setattr(measuring, "STEPS", (1, 2))
     others = {"Others": ([relaxed("CCO")], 0.75)}
-    report = ensembles(run, others=others, limit=3)
+    report = ensembles(load_trained(run), others=others, limit=3)
     first, second = report["sets"]
     assert (first["molecules"], second["molecules"], second["threshold"]) == (3, 1, 0.75)
     assert set(first["rows"]) == {"ETKDG", "ETKDG + MMFF94", "`equivariant`", "`partial`"}
@@ -71,4 +72,4 @@ def test_all_ways_are_measured_on_the_same_molecules_and_published(
 
 def test_other_tasks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="measured for conformers only"):
-        ensembles("segnn-nbody-strict", {"synthetic": 8})
+        ensembles(load_trained("segnn-nbody-strict", {"synthetic": 8}))

@@ -19,6 +19,7 @@ from equizoo.training.ensembles import FILE, Subject, force_field, subjects
 from equizoo.training.loop import train
 from equizoo.training.runfolder import RunFolder
 from equizoo.training.validity import REFERENCES, energies, examined, main, soundness, validity
+from equizoo.training.variants import load_trained
 from tests.training.test_conformers import tiny
 from tests.training.test_ensembles import relaxed
 
@@ -94,16 +95,16 @@ def test_the_part_is_added_to_what_stands(run: Path) -> None:
 
 
 def test_energies_are_of_the_test_molecules_only(run: Path) -> None:
-    first, second = validity(run, others={"Others": [relaxed("CCN")]}, conformers=2)
+    first, second = validity(load_trained(run), others={"Others": [relaxed("CCN")]}, conformers=2)
     assert all("energy" in row for row in first["rows"].values())
     assert second["title"] == "Others"
     assert not any("energy" in row for row in second["rows"].values())
     assert second["rows"]["ETKDG"]["conformers"] == 2
 
 
-def test_nothing_to_measure_is_refused(tmp_path: Path) -> None:
+def test_nothing_to_measure_is_refused(run: Path) -> None:
     with pytest.raises(ValueError, match="1 or more, got 0 and 2"):
-        validity(tmp_path, limit=0)
+        validity(load_trained(run), limit=0)
 
 
 def test_a_folder_without_a_run_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,4 +114,4 @@ def test_a_folder_without_a_run_is_an_error(tmp_path: Path, capsys: pytest.Captu
 
 def test_other_tasks_are_refused() -> None:
     with pytest.raises(ConfigError, match="measured for conformers only"):
-        validity("segnn-nbody-strict", {"synthetic": 8})
+        validity(load_trained("segnn-nbody-strict", {"synthetic": 8}))
