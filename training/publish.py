@@ -103,7 +103,7 @@ def publish(
             "targets": [asdict(target) for target in trained.task.targets],
             "domain": trained.task.domain() | _temperature(robustness),
             "calibration": {s: {k: v[k] for k in CALIBRATION_KEYS} for s, v in shipped.items()},
-            "training": {"command": command or _commands(config, recipe), "recipe": recipe},
+            "training": {"command": command or _commands(run, config, recipe), "recipe": recipe},
         },
         models,
     )
@@ -143,10 +143,22 @@ def _partial(trained: Trained, tolerance: float) -> dict[str, nn.Module]:
     return {"partial": folded}
 
 
-def _commands(config: RunConfig, recipe: str) -> str:
-    """Return the commands of all stages; those before the last are named after their recipes."""
-    recipes = [*(part.name for part in stages(config)[:-1]), recipe]
-    return " && ".join(map(training_command, stages(config), recipes))
+def _commands(run: Path, config: RunConfig, recipe: str) -> str:
+    """Return the commands of all stages, each into the folder that the next begins with.
+
+    Stages before the last are named after their recipes. The last is given a folder of its own where that of
+    its recipe is another stage's.
+    """
+    parts = stages(config)
+    recipes = [*(part.name for part in parts[:-1]), recipe]
+    usual = [Path("runs", name) for name in recipes]
+    folders = [Path(str(part.start_from)) for part in parts[1:]]
+    folders.append(Path("runs", run.name) if usual[-1] in folders else usual[-1])
+    commands = list(map(training_command, parts, recipes))
+    for i in range(len(parts)):
+        if folders[i] != usual[i]:
+            commands[i] += " " + shlex.quote(f"--out={folders[i]}")
+    return " && ".join(commands)
 
 
 def _temperature(robustness: dict[str, Any]) -> dict[str, float]:

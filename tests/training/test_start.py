@@ -54,7 +54,19 @@ def test_a_run_that_starts_from_another_tells_of_both(tiny: Tiny, first: Path, t
     one, two = card.training.command.split(" && ")
     assert one.split()[:4] == ["python", "-m", "equizoo.training", "schnet-qm9-ace"]
     assert two.split()[:4] == ["python", "-m", "equizoo.training", "schnet-qm9-strict"]
-    assert f'start_from="{first}"' in two
+    assert f'start_from="{first}"' in two and one.endswith(f"--out={first}") and "--out" not in two
+
+
+def test_a_stage_that_goes_on_with_its_own_recipe_is_given_another_folder(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    train(tiny("schnet-qm9-strict", budget__epochs=1), progress=False)
+    longer = tiny("schnet-qm9-strict", budget__epochs=1, start_from="runs/schnet-qm9-strict")
+    train(longer, "runs/longer", progress=False)
+    publish("runs/longer", "checkpoint", recipe="schnet-qm9-strict")
+    first, second = read_config(Path("checkpoint")).training.command.split(" && ")
+    assert "--out" not in first and second.endswith("--out=runs/longer")
 
 
 def test_a_resumed_run_keeps_its_own_weights(tiny: Tiny, first: Path, tmp_path: Path) -> None:
