@@ -72,6 +72,8 @@ class RecmStyle(Method):
         width: Width of the witness.
         depth: Number of hidden layers of the witness.
         samples: Haar samples S for each graph and step.
+        rows: Largest number of samples or nodes that a state sees of a batch, drawn anew in each step; the
+            estimate stays unbiased. None: all.
         eta: First rate of the state.
         tau: Steps after which the rate has begun to fall.
         power: Exponent of the fall, in (1/2, 1].
@@ -102,6 +104,7 @@ class RecmStyle(Method):
         width: int = 64,
         depth: int = 2,
         samples: int = 1,
+        rows: int | None = None,
         eta: float = 0.1,
         tau: float = 500.0,
         power: float = 0.75,
@@ -113,14 +116,14 @@ class RecmStyle(Method):
             raise ValueError("recm needs the feature type of the labels: pass target_type=model.output_type")
         if not 0.5 < power <= 1 or not 0 < eta <= 1 or tau <= 0:
             raise ValueError(f"need eta in (0, 1], tau > 0, power in (1/2, 1]; got {eta}, {tau}, {power}")
-        if min(state_size, width, depth, samples) < 1:
-            raise ValueError("state_size, width, depth and samples must be at least 1")
+        if min(state_size, width, depth, samples, rows or 1) < 1 or rows == 0:
+            raise ValueError("state_size, width, depth, samples and rows must be at least 1")
         if modulation not in ("linear", "norm"):
             raise ValueError(f"modulation is 'linear' or 'norm', got {modulation!r}")
         self.group = group_by_name(group) if isinstance(group, str) else group
         if not self.group.compact:
             raise ValueError(f"{self.group} has no Haar measure; use a compact group, such as 'SO3' or 'O3'")
-        self.target_type, self.samples, self.seed = target_type, samples, seed
+        self.target_type, self.samples, self.rows, self.seed = target_type, samples, rows, seed
         self.eta, self.tau, self.power = eta, tau, power
         self.states = nn.ModuleList()
         for name, term in self.layers.items():
@@ -153,10 +156,12 @@ class RecmStyle(Method):
         for k, (layer, term) in enumerate(zip(self.states, self.layers.values(), strict=True)):
             layer.proposal = layer.state.clone()
             if layer.inputs is not None:
-                generator = torch.Generator().manual_seed((self.seed << 44) + (steps << 8) + k)
-                d = self._innovation(layer, term, generator)
+                d = self._innovation(layer, term, self._generator(k))
                 layer.proposal = (1 - eta) * layer.proposal + eta * d
             term.modulation, term.record = layer.gamma(layer.proposal), True
+
+    def _generator(self, layer: int) -> torch.Generator:
+        return torch.Generator().manual_seed((self.seed << 44) + (int(self.steps) << 8) + layer)
 
     def _innovation(self, layer: _LayerState, term: Relaxation, generator: torch.Generator) -> Tensor:
         return innovation(
@@ -180,7 +185,7 @@ class RecmStyle(Method):
         """
         if self._batch is None:
             raise RuntimeError("call before_forward(targets, index) before the forward pass")
-        for layer, (name, term) in zip(self.states, self.layers.items(), strict=True):
+        for k, (layer, (name, term)) in enumerate(zip(self.states, self.layers.items(), strict=True)):
             inputs = recorded_inputs(name, term)[0].to(layer.state.dtype)
             targets, index = self._batch[0].to(layer.state.dtype), self._batch[1]
             nodes = index is not None and term.in_type.per == "node"
@@ -189,6 +194,12 @@ class RecmStyle(Method):
                 if self.target_type.per == "node":
                     targets = targets.repeat(times, *[1] * (targets.ndim - 1))
                 inputs, index = inputs.flatten(0, 1), index.repeat(times)
+            if self.rows is not None and self.rows < len(inputs) and (nodes or index is None):
+                kept = torch.randperm(len(inputs), generator=self._generator(k))[: self.rows]
+                kept = kept.sort().values.to(inputs.device)
+                if index is None or self.target_type.per == "node":
+                    targets = targets[kept]
+                inputs, index = inputs[kept], None if index is None else index[kept]
             layer.inputs, layer.targets, layer.index = inputs, targets, index
             layer.state.copy_(layer.proposal)
             layer.proposal = layer.state  # let go of the graph

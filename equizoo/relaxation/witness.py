@@ -108,7 +108,8 @@ def innovation(
     References:
         Kantorovich-Rubinstein: for a witness with Lipschitz constant M, the limit is at most M·W1(p, p^G).
     """
-    count = len(x) if index is None else int(index.max()) + 1
+    graphs = 0 if index is None else int(index.max()) + 1
+    count = len(x) if index is None else max(graphs, len(y) if out_type.per == "graph" else 0)
     rows = [pair_rows(x, y, in_type, out_type, index)]
     for _ in range(samples):
         g = group.sample(count, generator=generator, dtype=x.dtype, device=x.device)

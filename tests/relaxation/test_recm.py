@@ -192,6 +192,7 @@ def layers(in_type=VECTOR):
         (layers(), {"modulation": "max"}, "'linear' or 'norm'"),
         (layers(), {"power": 0.5}, "power in"),
         (layers(), {"samples": 0}, "at least 1"),
+        (layers(), {"rows": 0}, "at least 1"),
     ],
 )
 def test_bad_options(built, options, message):
@@ -223,6 +224,48 @@ def test_rows_of_graphs_and_nodes_with_several_axes_are_paired():
         method.after_backward()
         method.after_step()
     assert method.states[0].inputs.shape == (20, 5, 3)
+
+
+@pytest.mark.parametrize("per", ["sample", "node", "graph"])
+def test_few_rows_of_a_batch_are_seen_with_their_own_targets(per):
+    index = None if per == "sample" else torch.arange(4).repeat_interleave(5)
+    method = RecmStyle(layers(), Vectors(1, per="graph" if per == "graph" else "node"), rows=6)
+    (term,), seen = method.layers.values(), set()
+    x = torch.arange(20.0)[:, None].expand(20, 3) + 1
+    y = -torch.arange(4.0)[:, None].expand(4, 3) if per == "graph" else -x
+    for _ in range(40):
+        method.before_forward(y, index)
+        term.see(x)
+        method.after_backward()
+        method.after_step()
+        state = method.states[0]
+        assert len(state.inputs) == 6
+        if per == "graph":
+            assert torch.equal(state.index, ((state.inputs[:, 0] - 1) // 5).long())
+            assert torch.equal(state.targets, y)
+        else:
+            assert torch.equal(state.targets, -state.inputs)
+        seen |= set(state.inputs[:, 0].tolist())
+    assert len(seen) == 20
+
+
+def test_few_rows_leave_the_estimate_unbiased():
+    torch.manual_seed(0)
+    (term,) = (built := layers()).values()
+    method = RecmStyle(built, target_type=Vectors(1), rows=40, eta=1.0, power=0.51, tau=1e9)
+    x = mixture(400, 0.5)
+    whole = innovations(x, lambda rows: method.states[0].witness(torch.cat([rows[..., :3]] * 2, -1)), 400)
+    found = []
+    with torch.no_grad():
+        for _ in range(800):
+            method.before_forward(x)
+            term.see(x)
+            method.after_backward()
+            found.append(method.states[0].state.clone())
+    few = torch.stack(found[1:])
+    error = (few.var(0) / len(few) + whole.var(0) / len(whole)).sqrt()
+    assert bool(((few.mean(0) - whole.mean(0)).abs() < 4 * error).all())
+    assert float(whole.mean(0).norm()) > 8 * float(error.norm())
 
 
 def test_the_state_follows_the_innovations_at_the_stated_rates(monkeypatch):
