@@ -77,6 +77,7 @@ def evaluate(
         "data": {key: value for key, value in trained.config.data.items() if key != "root"},
         "provenance": provenance(task.data_hash()),
         "threads": torch.get_num_threads(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "variants": {},
     }
     if trained.best:  # a run knows its budget; a checkpoint only names the recipe that it started from

@@ -132,6 +132,8 @@ def symmetry(config: CheckpointConfig, results: Mapping[str, Any], facts: Datase
 def timing(config: CheckpointConfig, results: Mapping[str, Any], facts: Dataset) -> str:
     """Return the section on size and time."""
     threads = count(results["threads"], "thread")
+    if "instructions" in results:
+        threads += f" and {results['instructions']} instructions"
     times = tables.time_table(config, results, facts.sample)
     added = ", the time of all threads added up" if results["threads"] > 1 else ""
     return f"## Time\n\nMedian CPU time of a forward pass with {threads}{added}.\n\n{times}"

@@ -3,6 +3,7 @@
 It is what :func:`equizoo.training.evaluate.evaluate` returns, with what publishing adds::
 
     name, dataset, split, n, method, seed, epochs, threads
+    instructions optional: the vector instructions that times were taken with, such as "AVX2"
     counts       {"train" | "valid" | "test": samples}
     metric       "MAE", "MSE" or "error rate"
     units        {target: unit of its error}

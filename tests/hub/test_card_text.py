@@ -113,8 +113,11 @@ def test_every_measured_figure_is_there(read):
         assert row(text, f"`{layer}`") == ["kept", number(gamma)]
     parameters = results["variants"]["equivariant"]["parameters"]
     assert row(text, "`equivariant`", f"{parameters:,}") == ["2.09", "0.315"]
-    assert "Median CPU time of a forward pass with 1 thread.\n" in text
-    assert "with 2 threads, the time of all threads added up." in render(config, results | {"threads": 2})
+    kind = results["instructions"]
+    assert f"Median CPU time of a forward pass with 1 thread and {kind} instructions.\n" in text
+    older = {key: value for key, value in results.items() if key != "instructions"}
+    assert "with 1 thread.\n" in render(config, older)
+    assert "with 2 threads, the time of all threads added up." in render(config, older | {"threads": 2})
     assert "64 epochs" in text
     assert re.search(r"- `partial`: the averaged weights of epoch \d+, which was best in validation", text)
     results["cost"]["parts"] = 2
