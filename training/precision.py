@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 def fast_bfloat16(device: str) -> bool:
     """Say whether matrix products in bfloat16 are done in hardware, not number by number.
 
-    A processor without vector instructions for them takes tens of times as long as in float32.
+    A processor without vector instructions for them takes many times as long as in float32.
 
     Example:
         >>> isinstance(fast_bfloat16("cpu"), bool)

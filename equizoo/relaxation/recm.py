@@ -186,26 +186,31 @@ class RecmStyle(Method):
         if self._batch is None:
             raise RuntimeError("call before_forward(targets, index) before the forward pass")
         for k, (layer, (name, term)) in enumerate(zip(self.states, self.layers.items(), strict=True)):
-            inputs = recorded_inputs(name, term)[0].to(layer.state.dtype)
-            targets, index = self._batch[0].to(layer.state.dtype), self._batch[1]
-            nodes = index is not None and term.in_type.per == "node"
-            if nodes and inputs.ndim > 1 + term.in_type.feature_axes:  # at several times (T, N, dim)
-                times = inputs.shape[0]
-                if self.target_type.per == "node":
-                    targets = targets.repeat(times, *[1] * (targets.ndim - 1))
-                inputs, index = inputs.flatten(0, 1), index.repeat(times)
-            if self.rows is not None and self.rows < len(inputs) and (nodes or index is None):
-                kept = torch.randperm(len(inputs), generator=self._generator(k))[: self.rows]
-                kept = kept.sort().values.to(inputs.device)
-                if index is None or self.target_type.per == "node":
-                    targets = targets[kept]
-                inputs, index = inputs[kept], None if index is None else index[kept]
-            layer.inputs, layer.targets, layer.index = inputs, targets, index
+            layer.inputs, layer.targets, layer.index = self._seen(k, name, term, *self._batch)
             layer.state.copy_(layer.proposal)
             layer.proposal = layer.state  # let go of the graph
             term.modulation, term.record, term.last_inputs = None, False, None
         self._batch = None
         self.steps += 1
+
+    def _seen(
+        self, layer: int, name: str, term: Relaxation, targets: Tensor, index: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return the inputs (rows, ...) of a layer, their targets, and the graph of each row or None."""
+        dtype = self.states[layer].state.dtype
+        inputs, targets = recorded_inputs(name, term)[0].to(dtype), targets.to(dtype)
+        nodes = index is not None and term.in_type.per == "node"
+        if nodes and inputs.ndim > 1 + term.in_type.feature_axes:  # at several times (T, N, dim)
+            times = inputs.shape[0]
+            if self.target_type.per == "node":
+                targets = targets.repeat(times, *[1] * (targets.ndim - 1))
+            inputs, index = inputs.flatten(0, 1), index.repeat(times)
+        if self.rows is None or len(inputs) <= self.rows or not (nodes or index is None):
+            return inputs, targets, index
+        kept = torch.randperm(len(inputs), generator=self._generator(layer))[: self.rows].to(inputs.device)
+        if index is None or self.target_type.per == "node":
+            targets = targets[kept]
+        return inputs[kept], targets, None if index is None else index[kept]
 
     def estimates(self) -> list[Tensor]:
         """Return every state."""

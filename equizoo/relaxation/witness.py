@@ -109,7 +109,9 @@ def innovation(
         Kantorovich-Rubinstein: for a witness with Lipschitz constant M, the limit is at most M·W1(p, p^G).
     """
     graphs = 0 if index is None else int(index.max()) + 1
-    count = len(x) if index is None else max(graphs, len(y) if out_type.per == "graph" else 0)
+    if index is not None and out_type.per == "graph":  # the last ones may have no row
+        graphs = max(graphs, len(y))
+    count = len(x) if index is None else graphs
     rows = [pair_rows(x, y, in_type, out_type, index)]
     for _ in range(samples):
         g = group.sample(count, generator=generator, dtype=x.dtype, device=x.device)
