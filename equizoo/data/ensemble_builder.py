@@ -13,7 +13,8 @@ import logging
 import multiprocessing
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,6 +23,10 @@ from equizoo._replacing import replacing
 from equizoo.data.conformer_ensemble import Ensemble
 from equizoo.data.conformers import ConformerSet
 from equizoo.data.ensembles import LEVELS, STANDARD, EnsembleSettings, NoEnsemble, make_ensemble
+from equizoo.data.relaxed_pairs import PairSettings, make_pairs
+
+_THREADS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
+Settings = EnsembleSettings | PairSettings
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +34,7 @@ log = logging.getLogger(__name__)
 def build_ensembles(
     smiles: Sequence[str],
     out: Path,
-    settings: EnsembleSettings = STANDARD,
+    settings: Settings = STANDARD,
     processes: int | None = None,
     part_size: int = 16,
 ) -> dict[str, str]:
@@ -39,7 +44,7 @@ def build_ensembles(
         smiles: The molecules.
         out: The file, which :meth:`equizoo.data.conformers.ConformerSet.load` reads. Finished parts wait in
             the folder ``<out>.parts`` until all are there; the folder may be deleted afterwards.
-        settings: How they are made.
+        settings: How they are made: as ensembles, or as pairs of a start and its minimum.
         processes: Number of processes that work; None: this one, where a Ctrl-C while RDKit embeds can be
             lost, and with it a molecule.
         part_size: Molecules in a part.
@@ -68,19 +73,30 @@ def build_ensembles(
                 _make_part(job)
                 bar.update()
         else:
-            with interrupts_held():
-                pool = multiprocessing.get_context("spawn").Pool(processes, _one_thread)
+            with _one_thread(), interrupts_held():
+                pool = multiprocessing.get_context("spawn").Pool(processes)
             with pool:
                 for _ in pool.imap_unordered(_make_part, left):
                     bar.update()
     return _join([job[1] for job in jobs], out)
 
 
-def _one_thread() -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"  # read when tblite is imported, in this process
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Give one thread to each process that is started meanwhile; libraries read this when they are loaded."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
-def _check_same(path: Path, smiles: Sequence[str], settings: EnsembleSettings, part_size: int) -> None:
+def _check_same(path: Path, smiles: Sequence[str], settings: Settings, part_size: int) -> None:
     digest = hashlib.sha256("\n".join(smiles).encode()).hexdigest()
     wanted = {**asdict(settings), "part_size": part_size, "sha256 of the SMILES": digest}
     if not path.exists():
@@ -91,14 +107,15 @@ def _check_same(path: Path, smiles: Sequence[str], settings: EnsembleSettings, p
         )
 
 
-def _make_part(job: tuple[list[str], Path, EnsembleSettings]) -> None:
+def _make_part(job: tuple[list[str], Path, Settings]) -> None:
     """Make the ensembles of a part; the file of reasons, written last, says that it is finished."""
     smiles, path, settings = job
     made: list[Ensemble] = []
     reasons: dict[str, str] = {}
     for one in smiles:
         try:
-            made.append(make_ensemble(one, settings))
+            pairs = isinstance(settings, PairSettings)
+            made.append(make_pairs(one, settings) if pairs else make_ensemble(one, settings))
         except NoEnsemble as reason:
             reasons[one] = str(reason)
     if made:

@@ -19,10 +19,10 @@ from equizoo.data.embeddings import embed_many, relax_mmff
 from equizoo.data.geometry_graphs import same_bonds
 from equizoo.data.graph_symmetry import graph_symmetries
 from equizoo.data.molecule_graphs import MoleculeGraph, has_stereo_to_choose, molecule_graph, stereo_kept
-from equizoo.data.tight_binding import relax_tight_binding
+from equizoo.data.tight_binding import relax_molecule
 
 LEVELS = ("mmff", "xtb")
-_XTB_STEPS = 500
+XTB_STEPS = 500
 
 
 class NoEnsemble(ValueError):
@@ -92,7 +92,7 @@ def make_ensemble(smiles: str, settings: EnsembleSettings = STANDARD) -> Ensembl
         >>> ensemble.conformers.shape[1:], ensemble.energy[0].item()
         ((12, 3), 0.0)
     """
-    mol = _checked(smiles)
+    mol = checked_molecule(smiles)
     try:
         graph = molecule_graph(mol)
     except ValueError as error:
@@ -106,19 +106,24 @@ def make_ensemble(smiles: str, settings: EnsembleSettings = STANDARD) -> Ensembl
     except ValueError as error:
         raise NoEnsemble(str(error)) from error
     window = settings.mmff_window if settings.level == "xtb" else settings.window
-    pos, energy = _distinct(graph, symmetries, *_sound(graph, pos, energy), window, settings)
+    pos, energy = _distinct(graph, symmetries, *sound(graph, pos, energy), window, settings)
     if settings.level == "xtb":
-        ends = [relax_tight_binding(graph.z, one, settings.force, _XTB_STEPS) for one in pos[: settings.most]]
+        ends = [relax_molecule(mol, one, settings.force, XTB_STEPS) for one in pos[: settings.most]]
         done = [end for end in ends if end is not None and end.converged]
         pos = np.array([end.pos for end in done]).reshape(-1, len(graph), 3)
         energy = np.array([end.after for end in done])
-        pos, energy = _distinct(graph, symmetries, *_sound(graph, pos, energy), settings.window, settings)
+        pos, energy = _distinct(graph, symmetries, *sound(graph, pos, energy), settings.window, settings)
     if not len(pos):
         raise NoEnsemble("no conformer kept its bonds and its stereochemistry when it was relaxed")
     return Ensemble.of(smiles, graph, pos, energy)
 
 
-def _checked(smiles: str) -> Any:
+def checked_molecule(smiles: str) -> Any:
+    """Return the RDKit ``Mol`` of a SMILES, with explicit hydrogens.
+
+    Raises:
+        NoEnsemble: It is no neutral closed-shell molecule in one fragment, or lacks stereochemistry.
+    """
     from rdkit import Chem, rdBase
 
     with rdBase.BlockLogs():
@@ -134,7 +139,7 @@ def _checked(smiles: str) -> Any:
     return Chem.AddHs(mol)
 
 
-def _sound(graph: MoleculeGraph, pos: np.ndarray, energy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def sound(graph: MoleculeGraph, pos: np.ndarray, energy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Keep what has the bonds and the stereochemistry of the molecule, lowest energy first."""
     good = stereo_kept(graph, pos) & same_bonds(graph.bonds, graph.z, pos)
     order = np.argsort(energy[good], kind="stable")

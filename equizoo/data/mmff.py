@@ -1,4 +1,4 @@
-"""Minimisation with MMFF94, in which the ends of cumulated double bonds stay perpendicular to each other.
+"""Minimisation with MMFF94, in which the ends of cumulated double bonds stay perpendicular, and its Hessian.
 
 MMFF94 has no torsion about the axis of an allene, so that charges and bulk turn it: 1,3-difluoroallene ends
 up planar, tens of kcal/mol above the minimum of GFN2-xTB.
@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from equizoo.data.units import EV_TO_KCAL_PER_MOL
+
 _AXES = ("*-[#6,#7]=[CX2]=[#6,#7]-*", "*-[#6,#7]=[CX2]=[CX2]=[CX2]=[#6,#7]-*")
 _SMALLEST_RING = 9  # the smallest one that an axis fits into without being bent flatter
 _ANGLE, _MOST_OFF, _STIFFNESS = 90.0, 45.0, 100.0  # [°], [°], [kcal/mol/rad²]
+_DISPLACEMENT = 1e-3  # [Å]
 
 
 def axes(mol: Any) -> list[tuple[int, int, int, int]]:
@@ -109,3 +112,42 @@ def _minimise_held(mol: Any, conformer: Any, held: list[tuple[int, int, int, int
     state = field.Minimize(maxIts=steps)
     free.Initialize()
     return state, free.CalcEnergy()
+
+
+def hessian(mol: Any) -> np.ndarray:
+    """Compute the second derivatives of MMFF94's energy, by central differences of its gradient.
+
+    Args:
+        mol: RDKit ``Mol`` of N atoms with explicit hydrogens and one conformer.
+
+    Returns:
+        (3N, 3N) float64 [eV/Å²], symmetric.
+
+    Raises:
+        ValueError: MMFF94 has no parameters for the molecule.
+
+    Example:
+        >>> from rdkit import Chem
+        >>> from equizoo.data.embeddings import embed_many, with_positions
+        >>> mol = Chem.AddHs(Chem.MolFromSmiles("O"))
+        >>> stiffness = hessian(with_positions(mol, embed_many(mol, 1, seed=0)))
+        >>> stiffness.shape, int((np.linalg.eigvalsh(stiffness) > 5).sum())  # two bonds and an angle
+        ((9, 9), 3)
+    """
+    from rdkit import Chem, rdBase
+    from rdkit.Chem import rdForceFieldHelpers
+
+    with rdBase.BlockLogs():
+        parameters = rdForceFieldHelpers.MMFFGetMoleculeProperties(mol)
+        if parameters is None:
+            raise ValueError(f"MMFF94 has no parameters for {Chem.MolToSmiles(Chem.RemoveHs(mol))}")
+        field = rdForceFieldHelpers.MMFFGetMoleculeForceField(mol, parameters)
+    pos = mol.GetConformer().GetPositions().ravel()
+
+    def gradient(at: np.ndarray) -> np.ndarray:
+        field.Initialize()  # forgets the distances of the last positions, which CalcGrad would take again
+        return np.array(field.CalcGrad(at.tolist()))
+
+    steps = _DISPLACEMENT * np.eye(len(pos))
+    found = np.array([gradient(pos + step) - gradient(pos - step) for step in steps])
+    return (found + found.T) / (4 * _DISPLACEMENT * EV_TO_KCAL_PER_MOL)

@@ -10,8 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from equizoo.data.embeddings import with_positions
+from equizoo.data.mmff import hessian
 from equizoo.data.units import EV_TO_KCAL_PER_MOL
 
+_LEAST_STIFFNESS = 1.0  # [eV/Å²]
 SHORT_STEPS, SHORT_FORCE = 50, 0.05
 """A short relaxation ends after so many steps, or where no force is larger [eV/Å]."""
 
@@ -33,7 +36,12 @@ class Relaxed(NamedTuple):
 
 
 def relax_tight_binding(
-    z: np.ndarray, pos: np.ndarray, force: float, steps: int, charge: int = 0
+    z: np.ndarray,
+    pos: np.ndarray,
+    force: float,
+    steps: int,
+    charge: int = 0,
+    stiffness: np.ndarray | None = None,
 ) -> Relaxed | None:
     """Relax a molecule by the BFGS method.
 
@@ -43,6 +51,9 @@ def relax_tight_binding(
         force: It ends where no force is larger [eV/Å].
         steps: Most steps.
         charge: Total charge [e].
+        stiffness: (3N, 3N) second derivatives [eV/Å²] to begin with, such as those of MMFF94 at ``pos``
+            (:func:`equizoo.data.mmff.hessian`), with which a quarter of the steps is enough; unless given,
+            70 eV/Å² in every direction. Stiffness below 1 eV/Å² counts as 1.
 
     Returns:
         Energies and positions; None where GFN2-xTB finds no solution on the way.
@@ -61,12 +72,47 @@ def relax_tight_binding(
 
     try:
         before = float(atoms.get_potential_energy())
-        converged = bool(BFGS(atoms, logfile=None).run(fmax=force, steps=steps))
+        steps_of = BFGS(atoms, logfile=None)
+        if stiffness is not None:
+            values, directions = np.linalg.eigh(stiffness)
+            steps_of.H0 = (directions * np.abs(values).clip(_LEAST_STIFFNESS)) @ directions.T
+        converged = bool(steps_of.run(fmax=force, steps=steps))
         after = float(atoms.get_potential_energy())
     except (RuntimeError, ValueError):
         return None
     energies = before * EV_TO_KCAL_PER_MOL, after * EV_TO_KCAL_PER_MOL
     return Relaxed(*energies, atoms.get_positions(), converged)
+
+
+def relax_molecule(mol: Any, pos: np.ndarray, force: float, steps: int) -> Relaxed | None:
+    """Relax a molecule at the sum of its formal charges, beginning with MMFF94's Hessian where there is one.
+
+    Args:
+        mol: RDKit ``Mol`` with explicit hydrogens.
+        pos: (N, 3) positions [Å].
+        force: It ends where no force is larger [eV/Å].
+        steps: Most steps.
+
+    Returns:
+        Energies and positions; None where GFN2-xTB finds no solution on the way.
+
+    Raises:
+        ImportError: tblite or ASE is not installed.
+
+    Example:
+        >>> from rdkit import Chem
+        >>> from equizoo.data.embeddings import embed_many
+        >>> mol = Chem.AddHs(Chem.MolFromSmiles("CCO"))
+        >>> relax_molecule(mol, embed_many(mol, 1, seed=0)[0], force=0.01, steps=20).converged
+        True
+    """
+    z = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
+    charge = sum(atom.GetFormalCharge() for atom in mol.GetAtoms())
+    try:
+        stiffness = hessian(with_positions(mol, pos[None]))
+    except ValueError:
+        stiffness = None
+    return relax_tight_binding(z, pos, force, steps, charge, stiffness)
 
 
 def tight_binding_energies(z: np.ndarray, pos: np.ndarray, charge: int = 0) -> np.ndarray:

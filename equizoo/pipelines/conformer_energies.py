@@ -88,12 +88,10 @@ def polish_xtb(mol: Any, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         (K, N, 3) relaxed positions [Å] and (K,) energies [kcal/mol]; NaN where it did not converge, or a bond
         formed or broke.
     """
-    z = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
-    charge = sum(atom.GetFormalCharge() for atom in mol.GetAtoms())
     relaxed, energies = np.full(positions.shape, np.nan), np.full(len(positions), np.nan)
     for k, start in enumerate(positions):
         try:
-            end = relax_xtb(z, start, charge)
+            end = relax_xtb(mol, start)
         except Refused:
             continue
         relaxed[k], energies[k] = end.pos, end.after

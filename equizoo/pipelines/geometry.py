@@ -16,7 +16,7 @@ from equizoo.data.embeddings import embed_one, with_positions
 from equizoo.data.geometry_graphs import perceived_bonds, relative_distances
 from equizoo.data.mmff import minimise
 from equizoo.data.molecule_graphs import molecule_graph, stereo_kept
-from equizoo.data.tight_binding import Relaxed, relax_tight_binding
+from equizoo.data.tight_binding import Relaxed, relax_molecule
 
 #: Two atoms nearer than this [Å] are one atom given twice.
 COINCIDENT = 0.3
@@ -69,13 +69,12 @@ def embed(mol: Any, seed: int) -> np.ndarray:
     return pos
 
 
-def relax_xtb(z: np.ndarray, pos: np.ndarray, charge: int = 0) -> Relaxed:
-    """Relax a closed-shell molecule with GFN2-xTB.
+def relax_xtb(mol: Any, pos: np.ndarray) -> Relaxed:
+    """Relax a closed-shell molecule with GFN2-xTB, at the sum of its formal charges.
 
     Args:
-        z: (n,) atomic numbers.
+        mol: RDKit ``Mol`` with explicit hydrogens.
         pos: (n, 3) positions [Å].
-        charge: Total charge [e].
 
     Returns:
         Energies and positions, with every force below 0.01 eV/Å.
@@ -83,11 +82,12 @@ def relax_xtb(z: np.ndarray, pos: np.ndarray, charge: int = 0) -> Relaxed:
     Raises:
         Refused: It did not converge, or a bond formed or broke on the way.
     """
-    end = relax_tight_binding(z, pos, _XTB_FORCE, _XTB_STEPS, charge)
+    end = relax_molecule(mol, pos, _XTB_FORCE, _XTB_STEPS)
     if end is None:
         raise Refused("no 3-D geometry: GFN2-xTB found no solution")
     if not end.converged:
         raise Refused("no 3-D geometry: the GFN2-xTB relaxation did not converge")
+    z = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
     if not np.array_equal(perceived_bonds(z, pos), perceived_bonds(z, end.pos)):
         raise Refused("no 3-D geometry: GFN2-xTB formed or broke a bond, so it is another molecule")
     return end

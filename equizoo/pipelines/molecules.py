@@ -124,7 +124,7 @@ class Preparation:
                 pos, geometry = embed(mol, self.seed), self.geometry
         z = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()], dtype=np.int64)
         if geometry == "xtb":
-            pos = relax_xtb(z, pos).pos
+            pos = relax_xtb(mol, pos).pos
         return Molecule(z, pos, geometry, smiles, check_geometry(z, pos))
 
 

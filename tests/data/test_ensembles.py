@@ -1,5 +1,7 @@
 """Making ensembles: what is kept, what is refused, and a builder that continues where it stopped."""
 
+import multiprocessing
+import os
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +109,15 @@ def test_two_processes_make_what_one_makes(tmp_path: Path) -> None:
     build_ensembles(smiles, tmp_path / "two.npz", CHEAP, processes=2, part_size=1)
     one, two = (ConformerSet.load(tmp_path / name) for name in ("one.npz", "two.npz"))
     np.testing.assert_array_equal(one.arrays["pos"], two.arrays["pos"])
+
+
+def test_each_process_has_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    libraries = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"]
+    with ensemble_builder._one_thread(), multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.map(os.getenv, libraries) == ["1"] * 3
+    assert os.environ["OMP_NUM_THREADS"] == "7" and "MKL_NUM_THREADS" not in os.environ
 
 
 def test_the_command(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,7 @@ from rdkit import Chem
 from rdkit.Chem import rdForceFieldHelpers, rdMolTransforms
 
 from equizoo.data.embeddings import embed_many, relax_mmff, with_positions
-from equizoo.data.mmff import axes, minimise, perpendicular
+from equizoo.data.mmff import axes, hessian, minimise, perpendicular
 
 
 def hydrogenated(smiles: str) -> Any:
@@ -62,3 +62,30 @@ def test_other_molecules_are_left_to_rdkit(smiles: str) -> None:
     rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(theirs, maxIters=2000)
     for one, other in zip(ours.GetConformers(), theirs.GetConformers(), strict=True):
         assert np.array_equal(one.GetPositions(), other.GetPositions())
+
+
+def test_the_hessian_is_that_of_the_energy() -> None:
+    mol = hydrogenated("OC#N")
+    (pos,), _ = relax_mmff(mol, embed_many(mol, 1, seed=0))
+    found = hessian(with_positions(mol, pos[None]))
+    parameters = rdForceFieldHelpers.MMFFGetMoleculeProperties(mol)
+
+    def energy(move: np.ndarray) -> float:
+        moved = with_positions(mol, pos[None] + move.reshape(1, -1, 3))
+        return rdForceFieldHelpers.MMFFGetMoleculeForceField(moved, parameters).CalcEnergy()
+
+    step, rng = 0.01, np.random.default_rng(0)
+    for direction in rng.normal(size=(4, pos.size)) / np.sqrt(pos.size):
+        curvature = (
+            energy(step * direction) + energy(-step * direction) - 2 * energy(0 * direction)
+        ) / step**2
+        assert direction @ found @ direction * 23.0605 == pytest.approx(curvature, rel=1e-3)
+    assert np.array_equal(found, found.T)
+    shift = np.tile(np.eye(3), len(pos))
+    assert np.abs(shift @ found).max() < 1e-3 * np.abs(found).max()
+
+
+def test_a_molecule_without_parameters_has_no_hessian() -> None:
+    mol = hydrogenated("C[Se]C")
+    with pytest.raises(ValueError, match=r"no parameters for C\[Se\]C"):
+        hessian(with_positions(mol, embed_many(mol, 1, seed=0)))

@@ -78,6 +78,24 @@ def test_molecules_of_the_ensembles_are_known_by_number(sources: Path, tmp_path:
     assert "OCC=O" not in ConformerSet.load(tmp_path / "out" / "conformers-qm9-train.npz").smiles
 
 
+def test_starts_may_be_paired_with_their_own_minima(sources: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tblite")
+    out = tmp_path / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("equizoo.data.prepare_conformers.qm9_training_numbers", lambda _: np.arange(1, 5))
+        settings = Preparation(start="mmff", ends="xtb", geometries=4, valid=0.5)
+        report = prepare(sources, out, settings)
+        assert prepare(sources, out, settings) == report  # from the parts that are there
+    train = ConformerSet.load(out / "conformers-qm9-mmff-xtb-train.npz")
+    assert set(train.smiles[1:]) == {"C[C@H](O)C#N", "O=CCO"}
+    for i in (1, 2):
+        starts, ends, rmsd = train.pairs(i)
+        assert len(starts) == len(train.conformers(i)) and 0 < rmsd.max() < 0.5
+        assert stereo_kept(train.graph(i), ends).all()
+    with pytest.raises(ValueError, match="needs --start mmff"):
+        Preparation(ends="xtb")
+
+
 def test_ensembles_of_the_builder_are_a_source(sources: Path, tmp_path: Path) -> None:
     made = [make_ensemble(s, EnsembleSettings(level="mmff", embeddings=3)) for s in ("CC(C)O", "CCCN")]
     ConformerSet.of(made).save(sources / "qm9xtb_train.npz")

@@ -8,7 +8,8 @@ import pytest
 pytest.importorskip("rdkit")
 pytest.importorskip("tblite")
 
-from equizoo.data.tight_binding import relax_tight_binding, tight_binding_energies
+from equizoo.data.embeddings import relax_mmff
+from equizoo.data.tight_binding import relax_molecule, relax_tight_binding, tight_binding_energies
 from tests.data.conformer_samples import embedded
 
 
@@ -39,3 +40,23 @@ def test_atoms_in_one_place_have_no_solution():
     z, pos = np.array([6, 8]), np.zeros((2, 3))
     assert relax_tight_binding(z, pos, 0.05, steps=50) is None
     assert np.isnan(tight_binding_energies(z, pos[None])).all()
+
+
+def test_the_hessian_of_a_force_field_saves_steps_and_ends_in_the_same_minimum():
+    mol, pos = embedded("CC(=O)NCC#N", 1)
+    (start,), _ = relax_mmff(mol, pos)
+    z = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
+    plain = relax_tight_binding(z, start, 0.01, steps=200)
+    assert plain.converged and not relax_tight_binding(z, start, 0.01, steps=25).converged
+    helped = relax_molecule(mol, start, 0.01, steps=25)
+    assert helped.converged
+    assert helped.after == pytest.approx(plain.after, abs=0.02)  # [kcal/mol]
+
+
+@pytest.mark.parametrize(("smiles", "charge"), [("CC(=O)[O-]", -1), ("C[Se]C", 0)])
+def test_ions_and_molecules_without_parameters_are_relaxed(smiles, charge):
+    mol, (pos,) = embedded(smiles, 1)
+    z = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
+    done = relax_molecule(mol, pos, 0.02, steps=200)
+    assert done.converged
+    assert done.after == pytest.approx(tight_binding_energies(z, done.pos[None], charge)[0])
