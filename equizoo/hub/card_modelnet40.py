@@ -128,9 +128,11 @@ class ModelNet40(Dataset):
     def split(self, config: CheckpointConfig, results: Mapping[str, Any]) -> str:
         """Return how the validation part is chosen."""
         data = results["data"]
+        draws = data.get("valid_draws", 1)
         return (
             f"the published parts; {100 * data.get('valid_fraction', 0.1):.3g} % of the training objects of "
             f"each class, chosen with seed {data.get('split_seed', 0)}, are for validation"
+            + (f", each with {draws} draws of its points" if draws > 1 else "")
         )
 
     def notes(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
@@ -138,7 +140,7 @@ class ModelNet40(Dataset):
         domain, data = config.domain, results["data"]
         points = "drawn anew in every epoch" if data.get("resample") else "the first of each object"
         tested = _ROTATIONS[data.get("test_rotations", "so3")]
-        there = results["counts"]["train"] + results["counts"]["valid"]
+        there = results["counts"]["train"] + results["counts"]["valid"] // data.get("valid_draws", 1)
         lacking = f"The data had {there:,} of the {_TRAINING:,} published training objects"
         known = [part.settings.get("data.points") for part in stages(config)]
         fewer = "".join(

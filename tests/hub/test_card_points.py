@@ -120,6 +120,11 @@ def test_data_and_symmetry_are_those_of_point_clouds(read):
     assert "over the logits of a cloud" in text
     assert "airplane, bathtub" in text and "xbox" in text
     assert "centre clouds" not in text
+    lacking = next(line for line in text.splitlines() if "published training objects" in line)
+    results["data"]["valid_draws"] = 4
+    results["counts"]["valid"] *= 4
+    drawn = render(config, results)
+    assert "are for validation, each with 4 draws of its points" in drawn and lacking in drawn
     assert "exactly invariant under rotations, mirrors, translations and the order of the points" in text
     uncentred = render(replace(config, config=config.config | {"centre": False}), results)
     assert "does not centre clouds" in uncentred

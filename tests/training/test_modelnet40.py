@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from equizoo import pipeline
-from equizoo.data.modelnet40 import CLASSES
+from equizoo.data.modelnet40 import CLASSES, PointCloudSet, to_unit_sphere
 from equizoo.hub import load_checkpoint
 from equizoo.training import robustness as robust
 from equizoo.training.building import is_relaxed, make_method
@@ -21,7 +21,7 @@ from equizoo.training.loop import train
 from equizoo.training.publish import publish
 from equizoo.training.tasks import build_task
 from equizoo.training.tasks.cloud_augmentation import Augmentation
-from equizoo.training.tasks.modelnet40 import SURFACE, error_rates
+from equizoo.training.tasks.modelnet40 import SURFACE, ModelNet40Task, error_rates
 from equizoo.training.variants import load_trained
 from tests.training.test_resume import assert_same, outcome
 
@@ -117,6 +117,31 @@ def test_points_are_drawn_anew_from_the_surface():
         assert torch.allclose(points.norm(dim=2).amax(1), torch.ones(()), atol=1e-6)
 
 
+def test_validation_may_draw_the_points_of_an_object_several_times():
+    once, thrice = (build_task({**SYNTHETIC, "valid_draws": n}, seed=0) for n in (1, 3))
+    one, many = once.split("valid"), thrice.split("valid")
+    assert len(many) == 3 * len(one) and torch.equal(many.label, one.label.repeat(3))
+    first, second, third = many.points.chunk(3)
+    assert first.shape == one.points.shape
+    assert not torch.allclose(distances(second), distances(third), atol=1e-2)
+    assert torch.equal(many.points, build_task({**SYNTHETIC, "valid_draws": 3}, seed=1).split("valid").points)
+    for points in (second, third):
+        assert torch.allclose(points.mean(1), torch.zeros(3), atol=1e-6)
+        assert torch.allclose(points.norm(dim=2).amax(1), torch.ones(()), atol=1e-6)
+    assert torch.equal(thrice.split("test").points, once.split("test").points)
+
+
+def test_the_first_draw_of_validation_is_that_of_a_single_one(monkeypatch):
+    surface, label = torch.randn(5, SURFACE, 3), torch.arange(5)
+
+    def load(self, name, points):
+        return PointCloudSet(to_unit_sphere(surface[:, :points]), label)
+
+    monkeypatch.setattr(ModelNet40Task, "_load", load)
+    one, many = (build_task({**SYNTHETIC, "valid_draws": n}, seed=0).split("valid").points for n in (1, 2))
+    assert torch.allclose(one, many[:5], atol=1e-5)
+
+
 def test_augmentation_does_what_it_says():
     torch.manual_seed(0)
     points = torch.randn(64, 50, 3)
@@ -173,7 +198,8 @@ def test_smoothed_labels_give_the_other_classes_equal_shares():
         ({"data__scale": [2.0, 1.0]}, "data: scale needs 0 < low <= high, got 2.0 and 1.0"),
         ({"data__scale": [1.0]}, r"data\.scale holds two numbers"),
         ({"data__dropout": 1.0}, "data: shift and jitter"),
-        ({"data__points": 2000}, r"draws from 1024 points, got data\.points=2000"),
+        ({"data__points": 2000}, r"draw from 1024 points, got data\.points=2000"),
+        ({"data__valid_draws": 0}, r"data\.valid_draws must be at least 1, got 0"),
         ({"data__sample": True}, r"unknown key 'data\.sample'; did you mean 'resample'"),
         ({"model__classes": 10}, r"model\.classes must be 40, got 10"),
         ({"model__family": "vn"}, "model: .*vn-dgcnn"),

@@ -96,12 +96,13 @@ def turned(points: Tensor, rotations: str, generator: torch.Generator | None = N
     return points @ matrices.mT
 
 
-def redrawn(points: Tensor, n: int) -> Tensor:
+def redrawn(points: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
     """Return ``n`` of the points of each cloud, drawn without replacement, centred and scaled.
 
     Args:
         points: (B, P, 3) positions, P ≥ n.
         n: Number of points.
+        generator: Source of randomness; torch's own unless given.
 
     Returns:
         (B, n, 3) positions in the unit sphere.
@@ -110,5 +111,5 @@ def redrawn(points: Tensor, n: int) -> Tensor:
         >>> redrawn(torch.randn(2, 50, 3), 20).shape
         torch.Size([2, 20, 3])
     """
-    chosen = torch.rand(points.shape[:2]).argsort(1)[:, :n, None]
+    chosen = torch.rand(points.shape[:2], generator=generator).argsort(1)[:, :n, None]
     return to_unit_sphere(points.gather(1, chosen.expand(-1, -1, 3)))
