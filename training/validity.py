@@ -34,7 +34,7 @@ import numpy as np
 
 from equizoo.data.conformer_metrics import best_rmsds, summary
 from equizoo.data.conformer_validity import HYDROGENS, posebusters_checks
-from equizoo.data.tight_binding import SHORT_FORCE, SHORT_STEPS, relax_tight_binding, tight_binding_energies
+from equizoo.data.tight_binding import SHORT_FORCE, SHORT_STEPS, relax_molecule, tight_binding_energies
 from equizoo.hub.errors import EquizooError
 from equizoo.training.ensembles import FILE, Known, Subject, drug_like, of_set, subjects, ways
 from equizoo.training.runfolder import RunFolder
@@ -89,7 +89,7 @@ def energies(
         graph = subject.ensemble.graph
         same = np.arange(len(graph.heavy))[None]
         for one in pos:
-            done = relax_tight_binding(graph.z, one, SHORT_FORCE, SHORT_STEPS)
+            done = relax_molecule(subject.mol, one.astype(np.float64), SHORT_FORCE, SHORT_STEPS)
             if done is None:
                 log.warning("%s: GFN2-xTB has no solution; left out", subject.ensemble.smiles)
                 continue
