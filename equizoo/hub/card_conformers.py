@@ -17,6 +17,7 @@ _STARTS = {
     "nearest to it",
     "harmonic": "a sample of the harmonic prior of the bond graph, turned onto a reference conformer",
 }
+_MINIMA = ", or, of molecules without an ensemble, with the minimum that GFN2-xTB relaxes it to"
 _FIGURES = (
     ("cov_r", "COV-R [%]", 100.0, 1),
     ("amr_r", "AMR-R [Å]", 1.0, 3),
@@ -24,7 +25,11 @@ _FIGURES = (
     ("amr_p", "AMR-P [Å]", 1.0, 3),
 )
 _FORCE_FIELD = "ETKDG + MMFF94"
-_PREPARED = {"qm9": "", "qm9-mmff": "--start mmff --geometries 9000 "}
+_PREPARED = {
+    "qm9": "",
+    "qm9-mmff": "--start mmff --geometries 9000 ",
+    "qm9-mmff-xtb": "--start mmff --ends xtb --geometries 10000 ",
+}
 """Options of ``equizoo.data.prepare_conformers`` that the files of each name were made with."""
 _ENERGIES = (
     ("before", "E [kcal/mol]", 2),
@@ -38,7 +43,7 @@ class ConformerEnsembles(Dataset):
     """Reference ensembles of small molecules, made for this zoo."""
 
     text = (
-        "Molecules of QM9: GFN2-xTB ensembles of molecules with rotatable bonds, and the DFT geometries of "
+        "Molecules of QM9: GFN2-xTB ensembles of molecules with rotatable bonds, and single conformers of "
         "other molecules. The ensembles were made for this zoo: 40 ETKDGv3 embeddings by RDKit, MMFF94, at "
         "most 24 conformers relaxed with GFN2-xTB by tblite, deduplicated, within 6 kcal/mol, connectivity "
         "and stereochemistry kept. It is not GEOM, and no figure here compares with one on GEOM."
@@ -114,9 +119,8 @@ class ConformerEnsembles(Dataset):
             "`equizoo.data.conformer_files` says how the two files are laid out",
             f"What is counted in training are {domain.pairs:,} pairs of a start and a conformer, of "
             f"{domain.molecules:,} molecules; a flow starts from "
-            f"{_STARTS[domain.prior]}{near}",
-            f"Training samples are turned at random, with noise of {data.get('noise', 0.05):g} Å around the "
-            "path",
+            f"{_STARTS[domain.prior]}{_MINIMA if domain.name.endswith('-xtb') else ''}{near}",
+            f"Training samples are turned at random, {_around(data.get('noise', 0.05))} the path",
         ]
 
     def unlike(self, config: CheckpointConfig, results: Mapping[str, Any]) -> list[str]:
@@ -149,6 +153,10 @@ class ConformerEnsembles(Dataset):
         if measured.get("validity"):
             parts += ["## Validity", *(_validity(part, config) for part in measured["validity"])]
         return ["\n\n".join(parts)]
+
+
+def _around(noise: float) -> str:
+    return f"with noise of {noise:g} Å around" if noise else "without noise around"
 
 
 def _about(part: Mapping[str, Any]) -> str:

@@ -116,14 +116,17 @@ def test_both_measurements_of_the_test_set_are_explained(shipped):
 
 def test_the_files_of_the_training_are_made_first(shipped):
     config, results = read_config(shipped), json.loads((shipped / "results.json").read_text())
-    named = replace(config, domain=replace(config.domain, name="qm9-mmff"))
+    named = replace(config, domain=replace(config.domain, name="qm9-mmff-xtb"))
     text = render_card(named, results, read_published(PUBLISHED))
-    command = "python -m equizoo.data.prepare_conformers --start mmff --geometries 9000 --out $EQUIZOO_DATA"
+    options = "--start mmff --ends xtb --geometries 10000"
+    command = f"python -m equizoo.data.prepare_conformers {options} --out $EQUIZOO_DATA"
     assert f"```bash\n{command}\n{config.training.command}\n```" in text
     assert command in (RECIPES / "conformer-qm9-strict.yaml").read_text()
     assert "`qm9xtb_train.npz`" in text
+    assert "with the minimum that GFN2-xTB relaxes it to" in text
     other = replace(config, domain=replace(config.domain, name="mine"))
-    assert "prepare_conformers" not in render_card(other, results, read_published(PUBLISHED))
+    text = render_card(other, results, read_published(PUBLISHED))
+    assert "prepare_conformers" not in text and "with the minimum that" not in text
 
 
 def test_sentences_begin_with_a_capital(shipped):
