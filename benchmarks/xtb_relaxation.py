@@ -1,6 +1,6 @@
 """GFN2-xTB relaxations that begin with MMFF94's Hessian beside ASE's usual BFGS, one thread.
 
-    python benchmarks/xtb_relaxation.py [--force 0.03]
+    python benchmarks/xtb_relaxation.py [--force 0.01]
 
 Both start from the same MMFF94 minima, end where no force is larger than ``--force`` [eV/Å], and their
 energies are compared; the time of the Hessian is counted.
@@ -48,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--force", type=float, default=0.03, help="[eV/Å]")
+    parser.add_argument("--force", type=float, default=0.01, help="[eV/Å]")
     force = parser.parse_args().force
     print(f"{processor()}, one thread, no force above {force:g} eV/Å")
     for title, molecules in {"molecules as in QM9": SMALL, "drugs": DRUGS}.items():

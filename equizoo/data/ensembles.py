@@ -140,7 +140,16 @@ def checked_molecule(smiles: str) -> Any:
 
 
 def sound(graph: MoleculeGraph, pos: np.ndarray, energy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Keep what has the bonds and the stereochemistry of the molecule, lowest energy first."""
+    """Keep what has the bonds and the stereochemistry of the molecule, lowest energy first.
+
+    Args:
+        graph: The molecule, of N atoms.
+        pos: (K, N, 3) positions [Å].
+        energy: (K,) energies.
+
+    Returns:
+        (S, N, 3) positions and (S,) energies of what is kept, S at most K.
+    """
     good = stereo_kept(graph, pos) & same_bonds(graph.bonds, graph.z, pos)
     order = np.argsort(energy[good], kind="stable")
     return pos[good][order], energy[good][order]

@@ -2,6 +2,10 @@
 
 The reference conformer nearest to a geometry need not be the one that it belongs to, and a minimum of another
 method lies elsewhere; here every start is paired with its own minimum, atom by atom.
+
+References:
+    T. A. Halgren, J. Comput. Chem. 17, 490 (1996): MMFF94.
+    C. Bannwarth, S. Ehlert, S. Grimme, J. Chem. Theory Comput. 15, 1652 (2019): GFN2-xTB.
 """
 
 from __future__ import annotations

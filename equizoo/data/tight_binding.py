@@ -52,7 +52,7 @@ def relax_tight_binding(
         steps: Most steps.
         charge: Total charge [e].
         stiffness: (3N, 3N) second derivatives [eV/Å²] to begin with, such as those of MMFF94 at ``pos``
-            (:func:`equizoo.data.mmff.hessian`), with which a quarter of the steps is enough; unless given,
+            (:func:`equizoo.data.mmff.hessian`), which save most of the steps; unless given,
             70 eV/Å² in every direction. Stiffness below 1 eV/Å² counts as 1.
 
     Returns:

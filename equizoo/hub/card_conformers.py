@@ -27,7 +27,6 @@ _FIGURES = (
 _FORCE_FIELD = "ETKDG + MMFF94"
 _PREPARED = {
     "qm9": "",
-    "qm9-mmff": "--start mmff --geometries 9000 ",
     "qm9-mmff-xtb": "--start mmff --ends xtb --geometries 10000 ",
 }
 """Options of ``equizoo.data.prepare_conformers`` that the files of each name were made with."""

@@ -50,8 +50,8 @@ class ModelNet40Options:
             entropy; 1: all classes count alike.
         valid_fraction: Share of the published training objects, in each class, that is for validation.
         valid_draws: Clouds of each validation object: the first points, and so many less one that are drawn
-            from 1,024 of its surface, each turned by itself. One cloud an object tells two networks apart by
-            chance where their error rates differ by less than two percent of the objects.
+            from 1,024 of its surface, each turned by itself. With one cloud an object, which of two networks
+            is better depends on the draw.
         split_seed: Seed of that choice.
         root: Folder of the data; None: ``$EQUIZOO_DATA``.
         synthetic: Make up so many clouds instead of reading any.
