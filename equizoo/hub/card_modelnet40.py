@@ -157,6 +157,10 @@ class ModelNet40(Dataset):
         data, parts = results["data"], []
         if data.get("resample"):
             parts.append("fresh points of each surface in every epoch")
+        if stretch := data.get("stretch"):
+            parts.append(
+                f"each axis of a training cloud stretched by its own factor, {1 / stretch:.2g} to {stretch:g}"
+            )
         if data.get("scale"):
             low, high = data["scale"]
             parts.append(f"training clouds {low:g} to {high:g} times as large")

@@ -121,6 +121,9 @@ def test_data_and_symmetry_are_those_of_point_clouds(read):
     assert "airplane, bathtub" in text and "xbox" in text
     assert "centre clouds" not in text
     lacking = next(line for line in text.splitlines() if "published training objects" in line)
+    assert "stretched" not in text
+    results["data"]["stretch"] = 1.5
+    assert "each axis of a training cloud stretched by its own factor, 0.67 to 1.5" in render(config, results)
     results["data"]["valid_draws"] = 4
     results["counts"]["valid"] *= 4
     drawn = render(config, results)

@@ -148,6 +148,12 @@ def test_augmentation_does_what_it_says():
     assert Augmentation()(points) is points
     factor = (Augmentation(scale=(0.5, 2.0))(points) / points)[:, 0, 0]
     assert 0.5 <= factor.min() < 0.8 and 1.5 < factor.max() <= 2.0
+    points = to_unit_sphere(points)
+    stretched = Augmentation(stretch=1.5)(points)
+    assert torch.allclose(stretched, to_unit_sphere(stretched), atol=1e-6)
+    along = stretched.std(1) / points.std(1)
+    assert 1.4 < (along.amax(1) / along.amin(1)).max() < 2.2501
+    assert (along[:, 0] > along[:, 2]).any() and (along[:, 0] < along[:, 2]).any()
     shift = Augmentation(shift=0.2)(points) - points
     assert torch.allclose(shift, shift[:, :1], atol=1e-6)
     assert 0.1 < shift.abs().max() < 0.2001
@@ -197,6 +203,7 @@ def test_smoothed_labels_give_the_other_classes_equal_shares():
         ({"data__label_smoothing": 0.98}, r"data\.label_smoothing must lie in 0 to 0\.975"),
         ({"data__scale": [2.0, 1.0]}, "data: scale needs 0 < low <= high, got 2.0 and 1.0"),
         ({"data__scale": [1.0]}, r"data\.scale holds two numbers"),
+        ({"data__stretch": 0.5}, "data: stretch must be a number from 1 on, got 0.5"),
         ({"data__dropout": 1.0}, "data: shift and jitter"),
         ({"data__points": 2000}, r"draw from 1024 points, got data\.points=2000"),
         ({"data__valid_draws": 0}, r"data\.valid_draws must be at least 1, got 0"),

@@ -1,8 +1,9 @@
-"""Point clouds, drawn anew, scaled, shifted, jittered, thinned and turned at random."""
+"""Point clouds, drawn anew, stretched, scaled, shifted, jittered, thinned and turned at random."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from torch import Tensor
@@ -19,6 +20,8 @@ class Augmentation:
     """What is done to each training cloud, anew whenever it is seen. The defaults do nothing.
 
     Attributes:
+        stretch: Largest factor s on an axis: each of the three gets its own, whose logarithm is uniform in
+            ±log s. It makes another shape of the same kind, as ``scale`` does not.
         scale: Ends of the range that a factor on all coordinates is drawn from.
         shift: Half width of the range that each coordinate of a shift is drawn from [radius of the cloud].
         jitter: Standard deviation of the noise on each coordinate of each point [radius of the cloud].
@@ -28,9 +31,11 @@ class Augmentation:
         ValueError: A range is not one.
 
     References:
-        C. R. Qi, L. Yi, H. Su, L. J. Guibas, "PointNet++", NeurIPS 2017, supplement: these four.
+        C. R. Qi, L. Yi, H. Su, L. J. Guibas, "PointNet++", NeurIPS 2017, supplement: all but the first.
+        R. Klokov, V. Lempitsky, "Escape from Cells", ICCV 2017, Section 4: factors of each axis.
     """
 
+    stretch: float = 1.0
     scale: tuple[float, float] = (1.0, 1.0)
     shift: float = 0.0
     jitter: float = 0.0
@@ -38,6 +43,8 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         low, high = self.scale
+        if not 1 <= self.stretch < inf:
+            raise ValueError(f"stretch must be a number from 1 on, got {self.stretch}")
         if not 0 < low <= high:
             raise ValueError(f"scale needs 0 < low <= high, got {low} and {high}")
         if min(self.shift, self.jitter) < 0 or not 0 <= self.dropout < 1:
@@ -49,6 +56,8 @@ class Augmentation:
     def __call__(self, points: Tensor) -> Tensor:
         """Return changed clouds (B, N, 3), drawn from torch's global generator."""
         low, high = self.scale
+        if self.stretch > 1:
+            points = to_unit_sphere(points * self.stretch ** (2 * torch.rand(len(points), 1, 3) - 1))
         if low < high:
             points = points * (low + (high - low) * torch.rand(len(points), 1, 1))
         if self.shift:

@@ -39,6 +39,8 @@ class ModelNet40Options:
             ``aligned`` (not at all).
         test_rotations: How validation and test clouds are turned, the same in every evaluation.
         resample: Draw the points of each training cloud anew in every epoch from 1,024 of its surface.
+        stretch: Largest factor on an axis of a training cloud, which is then centred and scaled again; each
+            axis gets its own, from the inverse of this to this.
         scale: Ends of the range that a factor on the size of each training cloud is drawn from.
         shift: Half width of the range of a shift of each training cloud [radius of the cloud].
         jitter: Standard deviation of noise on the coordinates of training clouds [radius of the cloud].
@@ -61,6 +63,7 @@ class ModelNet40Options:
     rotations: str = "so3"
     test_rotations: str = "so3"
     resample: bool = False
+    stretch: float = 1.0
     scale: list[float] = field(default_factory=lambda: [1.0, 1.0])
     shift: float = 0.0
     jitter: float = 0.0
@@ -125,9 +128,9 @@ class ModelNet40Task:
             )
         if len(options.scale) != 2:
             raise ConfigError(f"data.scale holds two numbers, got {options.scale}")
-        scale = (options.scale[0], options.scale[1])
+        o, scale = options, (options.scale[0], options.scale[1])
         try:
-            self.augment = Augmentation(scale, options.shift, options.jitter, options.dropout)
+            self.augment = Augmentation(o.stretch, scale, o.shift, o.jitter, o.dropout)
         except ValueError as error:
             raise ConfigError(f"data: {error}") from None
         self.targets = [
