@@ -41,7 +41,7 @@ def add_predict(commands: Any) -> None:
         metavar="INPUT",
         help="molecules: SMILES, or a file .xyz, .sdf, .smi or .csv; '-' reads lines of a SMILES and a name. "
         "particles: a file .npz (pos, vel, charge) or .csv (system,particle,x,y,z,vx,vy,vz,q). "
-        "point clouds: a file .ply, .off, .obj, .xyz, .npy or .pcd, or a folder of such. "
+        "point clouds: a file .ply, .off, .obj, .xyz, .npy or .pcd, or a folder, with those in it. "
         "motions: a recording .npz (pos) or .amc",
     )
     parser.add_argument(

@@ -105,7 +105,7 @@ class PointCloudClassificationPipeline:
 
         Args:
             clouds: One cloud: (N, 3) positions or the path of a file. Several: (B, N, 3), a list of clouds of
-                any sizes and of files, or a folder, of which all files that can be point clouds are read.
+                any sizes and of files, or a folder: all files in it, at any depth, that can be point clouds.
             top_k: Number of classes.
 
         Returns:

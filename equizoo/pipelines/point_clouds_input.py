@@ -46,7 +46,7 @@ def expand(clouds: Any) -> tuple[list[Entry], bool]:
             a list whose elements all have one axis is one cloud.
 
     Returns:
-        The entries in order, the files of a folder by name, and True if the input is one array or file.
+        The entries in order, the files of a folder and of folders in it by path, and True if the input is one array or file.
 
     Raises:
         BadCloud: The input is nothing that has points.
@@ -77,8 +77,11 @@ def _depth(value: Any) -> int:
 
 
 def _files(path: Path) -> list[Entry]:
-    """Return the files that are read of a folder; the path itself if it has none or is no folder."""
-    found = sorted(path.expanduser().iterdir()) if _is_folder(path) else []
+    """Return the files that are read of a folder and of those in it; the path itself if there are none.
+
+    Hidden files are left out: archives that macOS makes have one, which is no cloud, for each file.
+    """
+    found = sorted(path.expanduser().rglob("[!.]*")) if _is_folder(path) else []
     files = [file for file in found if file.suffix.lower() in SUFFIXES and file.is_file()]
     return [Entry(str(file), file) for file in files or [path]]
 
@@ -99,7 +102,7 @@ def read_entry(entry: Entry, samples: int, seed: int) -> np.ndarray:
     """
     if isinstance(entry.item, Path):
         if _is_folder(entry.item):
-            raise BadCloud(f"the folder has no files {', '.join(SUFFIXES)}; folders in it are not looked at")
+            raise BadCloud(f"neither the folder nor one in it has files {', '.join(SUFFIXES)}")
         try:
             return read_points(entry.item, samples=samples, seed=seed)
         except (ValueError, ImportError) as error:

@@ -315,10 +315,19 @@ def test_files_and_folders(classify: PointCloudClassificationPipeline, tmp_path:
     with pytest.raises(BadCloud, match=r"e\.ply: the header claims"):
         classify(tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BadCloud, match=r"empty: the folder has no files \.ply"):
+    with pytest.raises(BadCloud, match=r"empty: neither the folder nor one in it has files \.ply"):
         classify(tmp_path / "empty")
     with pytest.raises(BadCloud, match=r"g\.ply: the file cannot be read: No such file"):
         classify(tmp_path / "g.ply")
+
+
+def test_folders_in_a_folder(classify: PointCloudClassificationPipeline, tmp_path: Path) -> None:
+    for path in ("chair/test/b.xyz", "chair/test/a.xyz", "bed/c.xyz", "__MACOSX/bed/._c.xyz", "bed/.d.xyz"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(rows(cloud(40)))
+    (tmp_path / "chair" / "back").symlink_to(tmp_path)
+    found = [Path(answer.source).relative_to(tmp_path) for answer in classify.classify(tmp_path)]
+    assert [path.as_posix() for path in found] == ["bed/c.xyz", "chair/test/a.xyz", "chair/test/b.xyz"]
 
 
 def test_table_csv_and_figure(
