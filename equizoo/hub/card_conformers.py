@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from equizoo.data.tight_binding import SHORT_FORCE, SHORT_STEPS
 from equizoo.hub.card_facts import Dataset, best_variant
 from equizoo.hub.card_tables import MISSING, table
 from equizoo.hub.config import VARIANTS, CheckpointConfig
+from equizoo.hub.readme_conformers import FIGURES, FORCE_FIELD, cells, ensemble_tables
 from equizoo.hub.results import test_errors
 
 _STARTS = {
@@ -18,13 +19,6 @@ _STARTS = {
     "harmonic": "a sample of the harmonic prior of the bond graph, turned onto a reference conformer",
 }
 _MINIMA = ", or, of molecules without an ensemble, with the minimum that GFN2-xTB relaxes it to"
-_FIGURES = (
-    ("cov_r", "COV-R [%]", 100.0, 1),
-    ("amr_r", "AMR-R [Å]", 1.0, 3),
-    ("cov_p", "COV-P [%]", 100.0, 1),
-    ("amr_p", "AMR-P [Å]", 1.0, 3),
-)
-_FORCE_FIELD = "ETKDG + MMFF94"
 _PREPARED = {
     "qm9": "",
     "qm9-mmff-xtb": "--start mmff --ends xtb --geometries 10000 ",
@@ -70,7 +64,7 @@ class ConformerEnsembles(Dataset):
         ]
         if beside:
             lines.append(
-                f"**Beside {_FORCE_FIELD}** alone (the same two, on new starts): {'; '.join(beside)}."
+                f"**Beside {FORCE_FIELD}** alone (the same two, on new starts): {'; '.join(beside)}."
             )
         return [
             *lines,
@@ -94,6 +88,10 @@ class ConformerEnsembles(Dataset):
     def by_checkpoint(self, targets: Any) -> bool:
         """Give each checkpoint a row."""
         return True
+
+    def tables(self, checkpoints: Sequence[tuple[CheckpointConfig, Mapping[str, Any]]]) -> list[str]:
+        """Return the flows beside RDKit on each set of molecules."""
+        return ensemble_tables(checkpoints)
 
     def split(self, config: CheckpointConfig, results: Mapping[str, Any]) -> str:
         """Return where the parts come from."""
@@ -126,7 +124,7 @@ class ConformerEnsembles(Dataset):
         """Say where the energies of generated conformers are above those of MMFF94."""
         lines = []
         for part in results.get("ensembles", {}).get("validity", []):
-            measured = (part["rows"].get(way, {}).get("energy") for way in ("`equivariant`", _FORCE_FIELD))
+            measured = (part["rows"].get(way, {}).get("energy") for way in ("`equivariant`", FORCE_FIELD))
             mine, theirs = (None if energy is None else energy["strain"]["mean"] for energy in measured)
             if mine and theirs and mine > theirs:
                 lines.append(
@@ -171,7 +169,7 @@ def _beside(results: Mapping[str, Any], variant: str) -> list[str]:
     """Return precision and recall on each set of molecules beside those of the force field."""
     lines = []
     for part in results.get("ensembles", {}).get("sets", []):
-        mine, theirs = (part["rows"].get(way) for way in (f"`{variant}`", _FORCE_FIELD))
+        mine, theirs = (part["rows"].get(way) for way in (f"`{variant}`", FORCE_FIELD))
         if mine and theirs:
             pairs = ((mine[key]["mean"], theirs[key]["mean"]) for key in ("amr_p", "amr_r"))
             both = " and ".join(f"{one:.3f} instead of {other:.3f} Å" for one, other in pairs)
@@ -195,14 +193,10 @@ def _shipped(rows: Mapping[str, Any], config: CheckpointConfig) -> dict[str, Any
 
 
 def _rows(part: Mapping[str, Any], config: CheckpointConfig) -> str:
-    head = ["", *(title for _, title, _, _ in _FIGURES), "s", "stereo kept [%]"]
+    head = ["", *(title for _, title, _, _ in FIGURES), "s", "stereo kept [%]"]
     body = []
     for name, row in _shipped(part["rows"], config).items():
-        cells = [
-            f"{factor * row[key]['mean']:.{digits}f} ({factor * row[key]['median']:.{digits}f})"
-            for key, _, factor, digits in _FIGURES
-        ]
-        body.append([name, *cells, f"{row['seconds']:.2g}", f"{100 * row['stereo']:.1f}"])
+        body.append([name, *cells(row), f"{row['seconds']:.2g}", f"{100 * row['stereo']:.1f}"])
     return table(head, body)
 
 

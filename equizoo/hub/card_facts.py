@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -115,6 +115,10 @@ class Dataset:
         """
         power = str(self.exponent).translate(_SUPERSCRIPT)
         return f"10{power} {unit}" if self.exponent else unit
+
+    def tables(self, checkpoints: Sequence[tuple[CheckpointConfig, Mapping[str, Any]]]) -> list[str]:
+        """Return further tables of the README, each after what it is about, in Markdown."""
+        return []
 
     def split(self, config: CheckpointConfig, results: Mapping[str, Any]) -> str:
         """Return which samples are training, validation and test."""

@@ -44,7 +44,7 @@ def _results(
     for (_, about), members in groups.items():
         known = published_for(members[0][0], published)
         title = [f"{facts.title}, {about}:"] if about else []
-        blocks += [*title, zoo_table(members, known, facts), _source(members, known)]
+        blocks += [*title, zoo_table(members, known, facts), _source(members, known), *facts.tables(members)]
     return "\n\n".join([f"### {facts.title}", *blocks]) if blocks else ""
 
 

@@ -46,7 +46,8 @@ def expand(clouds: Any) -> tuple[list[Entry], bool]:
             a list whose elements all have one axis is one cloud.
 
     Returns:
-        The entries in order, the files of a folder and of folders in it by path, and True if the input is one array or file.
+        The entries in order, the files of a folder and of folders in it by path, and True if the input is one
+        array or file.
 
     Raises:
         BadCloud: The input is nothing that has points.

@@ -11,11 +11,13 @@ pytest.importorskip("rdkit")
 from equizoo.hub.card_published import read_published
 from equizoo.hub.card_text import render_card
 from equizoo.hub.config import read_config
+from equizoo.hub.readme import fill_readme
 from equizoo.training.config import RECIPES
 from equizoo.training.loop import train
 from equizoo.training.publish import publish
 from equizoo.training.runfolder import RunFolder, write_json
 from tests.hub.card_samples import PUBLISHED, row
+from tests.hub.test_readme import EMPTY
 from tests.training.test_conformers import tiny
 
 ROW = {
@@ -98,6 +100,31 @@ def test_variants_that_are_not_shipped_have_no_row(shipped):
     del config.variants["partial"]
     one = render_card(config, results, read_published(PUBLISHED)).split(ensembles)[1].split("## Symmetry")[0]
     assert "`partial`" not in one and one.count("| `equivariant` |") == 2
+
+
+def test_flows_stand_beside_rdkit_in_the_readme(shipped):
+    config, results = read_config(shipped), json.loads((shipped / "results.json").read_text())
+    (part,) = results["ensembles"]["sets"]
+    part["rows"] |= {"ETKDG + MMFF94": {**ROW, "seconds": 0.0246}, "`partial`": ROW}
+    relaxed = {"`equivariant`": {**SOUND, "energy": ENERGY}}
+    results["ensembles"]["validity"] = [{"title": "Test molecules", "molecules": 2, "rows": relaxed}]
+    other = replace(config, name="flow-other"), {**results, "method": "recm"}
+    text = fill_readme(EMPTY, [other, (config, results)], {})
+    about = (
+        "Test molecules (3), from new embeddings; COV at 0.5 Å; strain that GFN2-xTB takes off, of 2; time"
+    )
+    assert text.count(about) == 1
+    figures = ["25.0 (12.5)", "0.250 (0.125)", "25.0 (12.5)"]
+    assert row(text, "ETKDG, no model") == [*figures, "0.250 (0.125)", "–", "0.5"]
+    flow = [*figures, "0.111 (0.099)", "2.1", "0.5"]
+    lines = [line for line in text.split(about)[1].splitlines() if line.startswith("| [flow")]
+    names = [f"[{name}](model_cards/{name}.md)" for name in ("flow-tiny", "flow-other")]
+    assert lines == [f"| {' | '.join([name, *flow])} |" for name in names]
+    del results["ensembles"]["validity"], part["rows"]["ETKDG + MMFF94"]
+    text = fill_readme(EMPTY, [(config, results)], {})
+    assert "strain" not in text and "| time |" not in text
+    del results["ensembles"]
+    assert "from new embeddings" not in fill_readme(EMPTY, [(config, results)], {})
 
 
 def test_both_measurements_of_the_test_set_are_explained(shipped):
