@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from equizoo.data.point_headers import check_count, check_off, check_ply, count_lines
+from equizoo.data.point_headers import check_count, check_off, count_lines
+from equizoo.data.point_ply import check_ply
 
 _LARGEST_TEXT = 128 * 2**20  # bytes; parsing takes some seconds and many times the memory
 _LONGEST_HEADER = 64 * 2**10
@@ -42,8 +43,10 @@ def read_mesh(data: bytes, kind: str) -> Shape:
     if kind == "obj":
         _check_text(data)
         data = _plain_obj(data)
-    elif check_ply(data) == "ascii":
-        _check_text(data)
+    else:
+        form, data = check_ply(data)
+        if form == "ascii":
+            _check_text(data)
     try:
         import trimesh
     except ImportError:
