@@ -38,6 +38,28 @@ class Pairs(NamedTuple):
     heavy_rmsd: np.ndarray
     farthest: np.ndarray
 
+    @classmethod
+    def between(
+        cls,
+        starts: np.ndarray,
+        ends: np.ndarray,
+        heavy: np.ndarray,
+        match: np.ndarray,
+        permutation: np.ndarray,
+    ) -> Pairs:
+        """Measure how far starts lie from what they are paired with.
+
+        Args:
+            starts: (S, N, 3) positions [Å], turned onto ``ends``.
+            ends: (S, N, 3) positions [Å], with the labels of the starts.
+            heavy: (H,) numbers of the heavy atoms.
+            match: (S,) number of the reference conformer of each.
+            permutation: (S, N) its labels.
+        """
+        squares = ((starts - ends) ** 2).sum(-1)
+        rmsd, heavy_rmsd = np.sqrt(squares.mean(1)), np.sqrt(squares[:, heavy].mean(1))
+        return cls(starts, match, permutation, rmsd, heavy_rmsd, np.sqrt(squares.max(1)))
+
 
 def no_pairs(atoms: int) -> Pairs:
     """Return the pairs of a molecule of ``atoms`` atoms that has no start geometries."""
@@ -132,18 +154,10 @@ def _refined(
     for _ in range(_ROUNDS):
         turned = moved @ kabsch(moved, _take(fixed, labelled))
         labelled = labels.with_hydrogens(turned, fixed, labelled[..., labels.heavy])
-    turned = moved @ kabsch(moved, _take(fixed, labelled))
-    distance = ((turned - _take(fixed, labelled)) ** 2).sum(-1)  # (S, T, N)
-    rows = np.arange(len(starts)), distance.sum(-1).argmin(1)
-    distance = distance[rows]
-    return Pairs(
-        starts=turned[rows],
-        match=match[rows],
-        permutation=labelled[rows],
-        rmsd=np.sqrt(distance.mean(1)),
-        heavy_rmsd=np.sqrt(distance[:, labels.heavy].mean(1)),
-        farthest=np.sqrt(distance.max(1)),
-    )
+    ends = _take(fixed, labelled)
+    turned = moved @ kabsch(moved, ends)
+    best = np.arange(len(starts)), ((turned - ends) ** 2).sum((-1, -2)).argmin(1)
+    return Pairs.between(turned[best], ends[best], labels.heavy, match[best], labelled[best])
 
 
 def _take(values: np.ndarray, index: np.ndarray) -> np.ndarray:

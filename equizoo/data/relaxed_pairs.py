@@ -102,12 +102,5 @@ def own_pairs(starts: np.ndarray, ends: np.ndarray, heavy: np.ndarray) -> Pairs:
     """
     moved, fixed = (x - x.mean(1, keepdims=True) for x in (starts, ends))
     moved = moved @ kabsch(moved, fixed)
-    distance = ((moved - fixed) ** 2).sum(-1)
-    return Pairs(
-        starts=moved,
-        match=np.arange(len(starts)),
-        permutation=np.tile(np.arange(starts.shape[1]), (len(starts), 1)),
-        rmsd=np.sqrt(distance.mean(1)),
-        heavy_rmsd=np.sqrt(distance[:, heavy].mean(1)),
-        farthest=np.sqrt(distance.max(1)),
-    )
+    labels = np.tile(np.arange(starts.shape[1]), (len(starts), 1))
+    return Pairs.between(moved, fixed, heavy, np.arange(len(starts)), labels)
