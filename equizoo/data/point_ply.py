@@ -1,4 +1,8 @@
-"""PLY files, checked before they are parsed: what a header claims must fit into the file that claims it."""
+"""PLY files, checked before they are parsed: what a header claims must fit into the file that claims it.
+
+References:
+    G. Turk, "The PLY Polygon File Format", Stanford 1994.
+"""
 
 from __future__ import annotations
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from equizoo.data.tight_binding import SHORT_FORCE, SHORT_STEPS
+from equizoo.hub.card_ensembles import FIGURES, FORCE_FIELD, cells, ensemble_tables
 from equizoo.hub.card_facts import Dataset, best_variant
 from equizoo.hub.card_tables import MISSING, table
 from equizoo.hub.config import VARIANTS, CheckpointConfig
-from equizoo.hub.readme_conformers import FIGURES, FORCE_FIELD, cells, ensemble_tables
 from equizoo.hub.results import test_errors
 
 _STARTS = {

@@ -53,7 +53,7 @@ def _rows_by_target(checkpoints: Sequence[Checkpoint], published: Published | No
     lengths = [published.length(column) for column in columns if published]
     rows.append(["epochs", "", *(or_dash(c.get("epoch")) for c in costs), *map(or_dash, lengths)])
     rows.append(["CPU time", "", *(duration(c.get("cpu_hours")) for c in costs), *(MISSING for _ in columns)])
-    names = [_link(config) for config, _ in checkpoints]
+    names = [link(config) for config, _ in checkpoints]
     metric = facts.shows or checkpoints[0][1]["metric"]
     return table([f"{metric} on test", "unit", *names, *(f"{c.label}, published" for c in columns)], rows)
 
@@ -68,7 +68,7 @@ def _rows_by_checkpoint(
         method, cost = method_key(results), results.get("cost", {})
         rows.append(
             [
-                _link(config),
+                link(config),
                 *(
                     _beside(_error(results, variant, target, facts) for target in targets)
                     for variant in ("equivariant", "partial")
@@ -132,7 +132,8 @@ def _error(results: Mapping[str, Any], variant: str, target: str, facts: Dataset
     return shown(errors[target], facts) if target in errors else MISSING
 
 
-def _link(config: CheckpointConfig) -> str:
+def link(config: CheckpointConfig) -> str:
+    """Return the name of a checkpoint in Markdown, with a link to its card."""
     return f"[{config.name}](model_cards/{config.name}.md)"
 
 

@@ -32,7 +32,7 @@ class Augmentation:
 
     References:
         C. R. Qi, L. Yi, H. Su, L. J. Guibas, "PointNet++", NeurIPS 2017, supplement: all but the first.
-        R. Klokov, V. Lempitsky, "Escape from Cells", ICCV 2017, Section 4: factors of each axis.
+        R. Klokov, V. Lempitsky, "Escape from Cells: Deep Kd-Networks", ICCV 2017: factors of each axis.
     """
 
     stretch: float = 1.0

@@ -128,9 +128,11 @@ class ModelNet40Task:
             )
         if len(options.scale) != 2:
             raise ConfigError(f"data.scale holds two numbers, got {options.scale}")
-        o, scale = options, (options.scale[0], options.scale[1])
+        scale = (options.scale[0], options.scale[1])
         try:
-            self.augment = Augmentation(o.stretch, scale, o.shift, o.jitter, o.dropout)
+            self.augment = Augmentation(
+                options.stretch, scale, options.shift, options.jitter, options.dropout
+            )
         except ValueError as error:
             raise ConfigError(f"data: {error}") from None
         self.targets = [

@@ -1,4 +1,4 @@
-"""Tables for the README of conformer models beside what RDKit makes of the same molecules."""
+"""Tables of conformer models beside what RDKit makes of the same molecules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from equizoo.hub.card_facts import best_variant
 from equizoo.hub.card_models import method_place
 from equizoo.hub.card_tables import MISSING, table
-from equizoo.hub.config import CheckpointConfig
+from equizoo.hub.readme_tables import Checkpoint, link
 from equizoo.hub.results import method_key
 
 FORCE_FIELD = "ETKDG + MMFF94"
@@ -33,7 +33,7 @@ def cells(row: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def ensemble_tables(checkpoints: Sequence[tuple[CheckpointConfig, Mapping[str, Any]]]) -> list[str]:
+def ensemble_tables(checkpoints: Sequence[Checkpoint]) -> list[str]:
     """Return, for each set of molecules, RDKit's ways and the flows of all checkpoints, a row each.
 
     Args:
@@ -49,34 +49,31 @@ def ensemble_tables(checkpoints: Sequence[tuple[CheckpointConfig, Mapping[str, A
     return [text for title in titles for text in _one_set(title, measured)]
 
 
-def _one_set(title: str, measured: Sequence[tuple[CheckpointConfig, Mapping[str, Any]]]) -> list[str]:
-    body: dict[str, list[str]] = {}
-    about = ""
+def _one_set(title: str, measured: Sequence[Checkpoint]) -> list[str]:
+    about, body = "", dict[str, list[str]]()
     for config, results in measured:
-        ensembles = results["ensembles"]
-        part = next((part for part in ensembles["sets"] if part["title"] == title), None)
-        if part is None:
+        parts = {one["title"]: one for one in results["ensembles"]["sets"]}
+        if title not in parts:
             continue
-        relaxed = {one["title"]: one for one in ensembles.get("validity", ())}
-        validity = relaxed.get(title, {"rows": {}})
+        relaxed = {one["title"]: one for one in results["ensembles"].get("validity", ())}
+        part, validity = parts[title], relaxed.get(title, {"rows": {}})
         about = about or _about(part, validity)
-        mine = f"`{best_variant(config, results)}`"
-        for way, row in part["rows"].items():
-            if not way.startswith("`"):
-                name = f"{way}, no model"
-            elif way == mine:
-                name = f"[{config.name}](model_cards/{config.name}.md)"
-            else:
-                continue
-            energy = validity["rows"].get(way, {}).get("energy")
-            strain = f"{energy['strain']['mean']:.1f}" if energy else MISSING
-            of = part["rows"].get(FORCE_FIELD)
-            time = f"{row['seconds'] / of['seconds']:.1f}" if of else MISSING
-            body.setdefault(name, [name, *cells(row), strain, time])
+        names = {way: f"{way}, no model" for way in part["rows"] if not way.startswith("`")}
+        names[f"`{best_variant(config, results)}`"] = link(config)
+        for way, name in names.items():
+            body.setdefault(name, [name, *_figures(way, part["rows"], validity["rows"])])
     head = ["mean (median)", *(title for _, title, _, _ in FIGURES), "strain [kcal/mol]", "time"]
     without = [i for i, name in enumerate(head) if all(row[i] == MISSING for row in body.values())]
     shown = [[cell for i, cell in enumerate(row) if i not in without] for row in (head, *body.values())]
     return [about, table(shown[0], shown[1:])]
+
+
+def _figures(way: str, rows: Mapping[str, Any], relaxed: Mapping[str, Any]) -> list[str]:
+    """Return the figures of one way, its strain and its time, dashes for what was not measured."""
+    energy, of = relaxed.get(way, {}).get("energy"), rows.get(FORCE_FIELD)
+    strain = f"{energy['strain']['mean']:.1f}" if energy else MISSING
+    time = f"{rows[way]['seconds'] / of['seconds']:.1f}" if of else MISSING
+    return [*cells(rows[way]), strain, time]
 
 
 def _about(part: Mapping[str, Any], validity: Mapping[str, Any]) -> str:
